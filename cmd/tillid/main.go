@@ -1,0 +1,99 @@
+// Command tillid is the whole program: it checks and publishes a declaration,
+// serves houses, and shows the demo.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tillid/tillid/internal/fault"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// exit is an error that only sets the exit code; its text was printed already.
+type exit int
+
+func (e exit) Error() string { return fmt.Sprintf("exit %d", int(e)) }
+
+// run is the program: a test can start it. Exit codes: 0 all is well; 1 the
+// answer is no (lint found an error, a certificate does not verify); 2 wrong
+// usage or unreadable input; 3 something outside failed.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	root := command()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return 0
+	}
+	var code exit
+	if errors.As(err, &code) {
+		return int(code)
+	}
+	return explain(errs, err)
+}
+
+func explain(w io.Writer, err error) int {
+	f := fault.Of(err)
+	if f.Kind == fault.Internal {
+		fmt.Fprintf(w, "tillid: %v\n", err)
+		return 2
+	}
+	fmt.Fprintf(w, "tillid: %s\n", f.Msg)
+	if f.Hint != "" {
+		fmt.Fprintf(w, "  %s\n", f.Hint)
+	}
+	if f.Err != nil {
+		fmt.Fprintf(w, "  (%v)\n", f.Err)
+	}
+	if f.Kind == fault.Unavailable {
+		return 3
+	}
+	return 2
+}
+
+func command() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "tillid",
+		Short: "Keeps the promises of a privacy policy",
+		Long: `Tillid compiles a privacy declaration (tillid.yaml) into software that keeps it:
+the published policy, what the browser may load, the forms, deletion on time,
+people's rights, and proof of all of it.
+
+Start here:
+  tillid demo               see it work, on port 8080, with nobody outside contacted
+  tillid init               write a first declaration, with comments
+  tillid lint tillid.yaml   what the law would say about it (not legal advice)
+  tillid serve DIR          serve the house in DIR`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args:          cobra.NoArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.AddGroup(
+		&cobra.Group{ID: "write", Title: "Declaration:"},
+		&cobra.Group{ID: "run", Title: "Running:"},
+		&cobra.Group{ID: "prove", Title: "Looking and proving:"},
+	)
+	root.AddCommand(
+		initCommand(), lintCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
+		demoCommand(), serveCommand(), accountCommand(), userCommand(), acceptCommand(),
+		versionsCommand(), retentionCommand(), ledgerCommand(), verifyCommand(), healthCommand(), versionCommand(),
+	)
+	return root
+}

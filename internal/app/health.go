@@ -1,0 +1,89 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/tillid/tillid/internal/db"
+)
+
+// Health is what /_tillid/health answers. It names no house and no person.
+type Health struct {
+	Live     bool     `json:"live"`
+	Ready    bool     `json:"ready"`
+	Problems []string `json:"problems,omitempty"`
+}
+
+// health answers for one house, or for all together where the host is nobody's.
+// 200 when ready, 503 when not; live is true whenever the process answers.
+func (s *Server) health(w http.ResponseWriter, r *http.Request, house *House) {
+	houses := s.Houses
+	if house != nil {
+		houses = []*House{house}
+	}
+	h := Health{Live: true, Ready: true}
+	for _, one := range houses {
+		ready, problems := one.Health(r.Context())
+		h.Ready = h.Ready && ready
+		h.Problems = append(h.Problems, problems...)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	if !h.Ready {
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if r.Method != http.MethodHead {
+		json.NewEncoder(w).Encode(h)
+	}
+}
+
+// pulse remembers a house's last health check, so that asking often costs nothing.
+type pulse struct {
+	mu       sync.Mutex
+	at       time.Time
+	ready    bool
+	problems []string
+}
+
+const pulseAge = time.Second
+
+// Health reports whether the house can take and keep data now, and what is
+// wrong with it. A problem such as a late retention run does not make it unready.
+func (h *House) Health(ctx context.Context) (ready bool, problems []string) {
+	h.pulse.mu.Lock()
+	defer h.pulse.mu.Unlock()
+	now := h.Now()
+	if !h.pulse.at.IsZero() && now.Sub(h.pulse.at) < pulseAge && now.Sub(h.pulse.at) >= 0 {
+		return h.pulse.ready, h.pulse.problems
+	}
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	h.pulse.at, h.pulse.ready, h.pulse.problems = now, true, nil
+	if err := h.canWrite(ctx, now); err != nil {
+		h.pulse.ready = false
+		h.pulse.problems = append(h.pulse.problems, "the database cannot be written")
+		h.Log.ErrorContext(ctx, "health: database cannot be written", "err", err)
+	}
+	for _, check := range h.checks {
+		found, err := check(ctx)
+		if err != nil {
+			h.Log.ErrorContext(ctx, "health check failed", "err", err)
+			found = append(found, "a check could not run")
+		}
+		h.pulse.problems = append(h.pulse.problems, found...)
+	}
+	return h.pulse.ready, h.pulse.problems
+}
+
+// canWrite really writes to both databases: a disk that is full or read-only
+// answers reads happily.
+func (h *House) canWrite(ctx context.Context, now time.Time) error {
+	if _, err := h.folder.db.Exec(ctx, `update house set checked_at = $1`, db.Time{Time: now}); err != nil {
+		return err
+	}
+	return h.folder.keys.Ping(ctx)
+}

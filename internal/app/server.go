@@ -1,0 +1,188 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/tillid/tillid/internal/fault"
+)
+
+// Server serves many houses from one process, chosen by the request's host.
+type Server struct {
+	Houses  []*House
+	Extra   map[string]http.Handler // further hosts: the demo's mail room and simulated outside world
+	Log     *slog.Logger
+	Metrics *Metrics
+
+	hosts map[string]hostEntry
+}
+
+type hostEntry struct {
+	house   *House
+	handler http.Handler
+}
+
+// Limits of every listener: a slow or endless request is cut, not waited for.
+const (
+	headerTimeout = 10 * time.Second
+	readTimeout   = 30 * time.Second
+	writeTimeout  = 2 * time.Minute
+	idleTimeout   = 2 * time.Minute
+	headerBytes   = 32 << 10
+	drainTime     = 20 * time.Second
+)
+
+// Build makes the table of hosts. Two houses that claim the same host are refused.
+func (s *Server) Build() error {
+	s.hosts = map[string]hostEntry{}
+	for _, h := range s.Houses {
+		for host, handler := range h.Hosts() {
+			if other, taken := s.hosts[host]; taken {
+				return fault.New(fault.Conflict, "Two houses claim the host %s: %s and %s.", host, other.house.Dir, h.Dir).
+					WithHint("A host belongs to one declaration. Take it out of the other's sites or backoffice.")
+			}
+			s.hosts[host] = hostEntry{h, handler}
+		}
+	}
+	for host, handler := range s.Extra {
+		s.hosts[host] = hostEntry{nil, handler}
+	}
+	return nil
+}
+
+// ServeHTTP sends a request to the house of its host. A host that no house has
+// answers nothing but health.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	started := time.Now() //nolint:forbidigo // measures real elapsed time for the metrics
+	rec := &statusWriter{ResponseWriter: w}
+	kind := s.serve(rec, r)
+	s.Metrics.request(kind, rec.status, time.Since(started))
+}
+
+func (s *Server) serve(w http.ResponseWriter, r *http.Request) (kind string) {
+	entry, ok := s.lookup(r.Host)
+	if r.URL.Path == "/_tillid/health" {
+		s.health(w, r, entry.house)
+		return "health"
+	}
+	if !ok {
+		http.Error(w, "Nothing is served under this name.", http.StatusMisdirectedRequest)
+		return "unknown"
+	}
+	entry.handler.ServeHTTP(w, r)
+	if entry.house == nil {
+		return "extra"
+	}
+	return entry.house.kindOf(r.Host)
+}
+
+// lookup finds the entry for a Host header: with its port, then without.
+func (s *Server) lookup(host string) (hostEntry, bool) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if e, ok := s.hosts[host]; ok {
+		return e, true
+	}
+	name, _, err := net.SplitHostPort(host)
+	if err != nil {
+		return hostEntry{}, false
+	}
+	e, ok := s.hosts[strings.TrimSuffix(name, ".")]
+	return e, ok
+}
+
+// statusWriter remembers the status for the metrics. Unwrap keeps flushing and
+// hijacking working for the gateway.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+func (w *statusWriter) WriteHeader(code int) {
+	if w.status == 0 && code >= 200 {
+		w.status = code
+	}
+	w.ResponseWriter.WriteHeader(code)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	if w.status == 0 {
+		w.status = http.StatusOK
+	}
+	return w.ResponseWriter.Write(b)
+}
+
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func httpServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    headerBytes,
+		ErrorLog:          slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
+	}
+}
+
+// quiet drops net/http's own lines, which carry client addresses.
+type quiet struct{ slog.Handler }
+
+func (quiet) Enabled(context.Context, slog.Level) bool { return false }
+
+// Run serves on public (and metrics on its own listener, when given) until ctx
+// ends; then it stops accepting, lets running requests end, and stops the houses.
+func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
+	if err := s.Build(); err != nil {
+		return err
+	}
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	var running sync.WaitGroup
+	for _, h := range s.Houses {
+		running.Go(func() { h.Run(work) })
+	}
+	defer func() { stopWork(); running.Wait() }()
+
+	servers := []*http.Server{httpServer(s, s.Log)}
+	listeners := []net.Listener{public}
+	if metrics != nil {
+		servers = append(servers, httpServer(s.Metrics.Handler(), s.Log))
+		listeners = append(listeners, metrics)
+	}
+	for _, h := range s.Houses {
+		l, err := h.listenSocket()
+		if err != nil {
+			return err
+		}
+		servers = append(servers, httpServer(h.Control(), s.Log))
+		listeners = append(listeners, l)
+	}
+	failed := make(chan error, len(servers))
+	for i := range servers {
+		running.Go(func() {
+			if err := servers[i].Serve(listeners[i]); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve %s: %w", listeners[i].Addr(), err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	defer cancel()
+	for _, srv := range servers {
+		if e := srv.Shutdown(drain); e != nil {
+			srv.Close()
+		}
+	}
+	return err
+}
