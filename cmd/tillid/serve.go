@@ -1,0 +1,127 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/tillid/tillid/internal/app"
+	"github.com/tillid/tillid/internal/fault"
+)
+
+// env returns the value of a flag's environment variable, TILLID_<NAME>, or def.
+func env(name, def string) string {
+	if v := os.Getenv("TILLID_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); v != "" {
+		return v
+	}
+	return def
+}
+
+func newLog(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fault.New(fault.Invalid, "%q is not a log level.", level).WithHint("Use debug, info, warn or error.")
+	}
+	return slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: l})), nil
+}
+
+func options(log *slog.Logger) app.Options {
+	return app.Options{Log: log, Now: time.Now, Getenv: os.Getenv}
+}
+
+func serveCommand() *cobra.Command {
+	var listen, metrics, level string
+	var trusted []string
+	c := &cobra.Command{
+		Use:     "serve DIR…",
+		GroupID: "run",
+		Short:   "Serve the houses in these folders",
+		Long: `Serve one or more houses, chosen by the request's host. A house is a folder with
+a tillid.yaml; the first start publishes that file as version 1 and makes
+tillid.db, keys.db, kek (the key-encryption key) and log.key beside it. Keep a
+copy of kek and log.key somewhere else: without them nothing can be opened or
+signed.
+
+Settings come from the environment or from settings.env in the folder:
+  TILLID_DATABASE_URL, TILLID_KEYS_URL   two PostgreSQL databases, instead of files
+  TILLID_KEK, TILLID_KEK_FILE            the key-encryption key, from elsewhere
+  TILLID_SMTP_URL, TILLID_MAIL_FROM      how mail leaves
+Each may be given as NAME_FILE.`,
+		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",
+		Args:    cobra.MinimumNArgs(1),
+		RunE: func(c *cobra.Command, dirs []string) error {
+			log, err := newLog(c.ErrOrStderr(), level)
+			if err != nil {
+				return err
+			}
+			o := options(log)
+			if o.Trusted, err = app.ParseProxies(trusted); err != nil {
+				return err
+			}
+			return serve(c.Context(), c.OutOrStdout(), dirs, listen, metrics, o)
+		},
+	}
+	c.Flags().StringVar(&listen, "listen", env("listen", "127.0.0.1:8080"), "address to listen on (TILLID_LISTEN)")
+	c.Flags().StringVar(&metrics, "metrics", env("metrics", "127.0.0.1:9090"), "address of Prometheus metrics; empty for none (TILLID_METRICS)")
+	c.Flags().StringVar(&level, "log-level", env("log-level", "info"), "debug, info, warn or error (TILLID_LOG_LEVEL)")
+	c.Flags().StringSliceVar(&trusted, "trusted-proxy", strings.FieldsFunc(env("trusted-proxy", ""), comma),
+		"address or prefix of a server in front whose X-Forwarded-For counts (TILLID_TRUSTED_PROXY)")
+	return c
+}
+
+func comma(r rune) bool { return r == ',' }
+
+func serve(ctx context.Context, out io.Writer, dirs []string, listen, metrics string, o app.Options) error {
+	server := &app.Server{Log: o.Log, Metrics: app.NewMetrics()}
+	defer func() {
+		for _, h := range server.Houses {
+			h.Close()
+		}
+	}()
+	for _, dir := range dirs {
+		house, err := app.Open(ctx, dir, o)
+		if err != nil {
+			return err
+		}
+		server.Houses = append(server.Houses, house)
+	}
+	public, err := bind(ctx, listen)
+	if err != nil {
+		return err
+	}
+	var private net.Listener
+	if metrics != "" {
+		if private, err = bind(ctx, metrics); err != nil {
+			return err
+		}
+	}
+	if err := server.Build(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "Serving %d %s on %s.\n", len(dirs), plural(len(dirs), "house", "houses"), public.Addr())
+	return server.Run(ctx, public, private)
+}
+
+func bind(ctx context.Context, addr string) (net.Listener, error) {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fault.New(fault.Unavailable, "The address %s cannot be listened on.", addr).
+			WithHint("Does another program use it? Choose another with --listen, --metrics or --port.").Because(err)
+	}
+	return l, nil
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
