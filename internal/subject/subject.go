@@ -6,10 +6,12 @@ package subject
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
 )
@@ -105,58 +107,167 @@ type Service struct {
 	Plan  func() *policy.Plan // the declaration in force
 	Now   func() time.Time
 	Index []byte // key of the keyed hash
+
+	// Claims say which of the ids are those of keys that a feature uses for
+	// something that is not in the register. Sweep leaves those alone.
+	Claims []func(ctx context.Context, q db.Queryer, ids []string) ([]string, error)
 }
 
 // Identify returns the person with that identifier, making the person when
-// there is none. key is the fresh key of the identifier's own record, made by
-// the caller before the transaction with PrepareIdentifier.
+// there is none. p comes fresh from PrepareIdentifier, before the transaction.
 func (s *Service) Identify(ctx context.Context, tx *db.Tx, p *Prepared) (PersonID, error) {
-	panic("helper FORGET writes this")
+	// The person may be erased, or made, by somebody else in between.
+	for range 3 {
+		person, ok, err := personOf(ctx, tx, p.Kind, p.lookup)
+		if err != nil {
+			return "", err
+		}
+		if ok {
+			alive, err := lockPerson(ctx, tx, person)
+			if err != nil {
+				return "", err
+			}
+			if alive {
+				return person, nil
+			}
+			continue
+		}
+		person, ok, err = s.make(ctx, tx, p)
+		if err != nil || ok {
+			return person, err
+		}
+	}
+	return "", errors.New("identify: the person changes all the time")
 }
 
-// Prepared is an identifier with a durable key, ready for Identify.
-type Prepared struct {
-	Kind  string
-	Value Secret
-	key   *Key
+// make makes a person with the identifier p; ok is false when somebody else was first.
+func (s *Service) make(ctx context.Context, tx *db.Tx, p *Prepared) (person PersonID, ok bool, err error) {
+	person, now := PersonID(db.NewID()), db.Time{Time: s.Now()}
+	if err := insertPerson(ctx, tx, person, now); err != nil {
+		return "", false, err
+	}
+	value := p.key.Seal(identifierPlace(p.key.Record), []byte(p.Value.Reveal()))
+	ok, err = insertIdentifier(ctx, tx, p.key.Record, person, p.Kind, p.lookup, value, now)
+	if err == nil && !ok {
+		err = deletePerson(ctx, tx, person)
+	}
+	return person, ok, err
 }
 
-// PrepareIdentifier makes the key of a (perhaps new) identifier. It runs before
-// the transaction: key first and durable, then data. A key that is not used
-// in the end is swept.
-func (s *Service) PrepareIdentifier(ctx context.Context, kind string, value Secret) (*Prepared, error) {
-	panic("helper FORGET writes this")
-}
+func identifierPlace(id string) Place { return Place{"identifier", id, "value"} }
 
 // Find returns the person with that identifier; ok is false when there is none.
 func (s *Service) Find(ctx context.Context, q db.Queryer, kind string, value Secret) (p PersonID, ok bool, err error) {
-	panic("helper FORGET writes this")
+	lookup, err := s.lookup(kind, value)
+	if err != nil {
+		return "", false, err
+	}
+	return personOf(ctx, q, kind, lookup)
 }
 
-// Identifiers returns a person's identifiers, opened.
+// Identifiers returns a person's identifiers, opened. It reads the key store:
+// call it outside transactions. An identifier whose key is gone is left out.
 func (s *Service) Identifiers(ctx context.Context, q db.Queryer, p PersonID) (map[string][]Secret, error) {
-	panic("helper FORGET writes this")
+	rows, err := identifiersOf(ctx, q, p)
+	if err != nil {
+		return nil, err
+	}
+	ids := map[string][]Secret{}
+	for _, row := range rows {
+		key, err := s.Keys.Get(ctx, row.id)
+		if fault.Of(err).Kind == fault.Gone {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		value, err := key.Open(identifierPlace(row.id), row.value)
+		if err != nil {
+			return nil, err
+		}
+		ids[row.kind] = append(ids[row.kind], Secret(value))
+	}
+	return ids, nil
 }
 
 // Add registers a record. It fills in Version, Rule (policy.Plan.RuleOf) and Due from the
 // plan; a purpose without a rule is refused (E2), an unknown purpose too (E1).
 func (s *Service) Add(ctx context.Context, tx *db.Tx, r Record) (Record, error) {
-	panic("helper FORGET writes this")
+	if r.ID == "" || r.Person == "" || r.Holder == "" || r.Kind == "" {
+		return Record{}, errors.New("add record: id, person, holder and kind are needed")
+	}
+	plan := s.Plan()
+	if plan.Purpose(r.Purpose) == nil {
+		return Record{}, fault.New(fault.Invalid, "The purpose %q is not declared.", r.Purpose).
+			WithHint("Declare it under purposes in tillid.yaml and publish.").In("subject.purpose")
+	}
+	rule := plan.RuleOf(r.Purpose, "")
+	if r.Rule != "" {
+		rule = plan.Rule(r.Rule)
+	}
+	if rule == nil || rule.Purpose != r.Purpose {
+		return Record{}, fault.New(fault.Invalid, "The purpose %q has no retention rule.", r.Purpose).
+			WithHint("Declare one under retention in tillid.yaml and publish: nothing is kept without one.").In("subject.rule")
+	}
+	if r.Received.IsZero() {
+		r.Received = s.Now()
+	}
+	if rule.Trigger == "received" {
+		r.Triggered = r.Received
+	}
+	r.Rule, r.Version, r.Due = rule.ID, plan.Hash, plan.Due(rule, r.Received, r.Triggered)
+	if r.Due.IsZero() {
+		return Record{}, fault.New(fault.Invalid, "The retention rule %q gives no date.", rule.ID).
+			WithHint("Give it an at_latest.").In("subject.rule")
+	}
+	return r, insertRecord(ctx, tx, r)
 }
 
 // Trigger notes that an event (for example case.closed) happened to a record
-// now, and sets when it goes.
+// now, and sets when it goes. An event that the record's rule does not wait for
+// changes nothing.
 func (s *Service) Trigger(ctx context.Context, tx *db.Tx, recordID, event string) (Record, error) {
-	panic("helper FORGET writes this")
+	r, err := s.Get(ctx, tx, recordID)
+	if err != nil {
+		return Record{}, err
+	}
+	plan := s.Plan()
+	rule := plan.Rule(r.Rule)
+	if rule == nil || rule.Trigger != event {
+		return r, nil
+	}
+	r.Triggered = s.Now()
+	r.Due = plan.Due(rule, r.Received, r.Triggered)
+	return r, updateDue(ctx, tx, r)
 }
 
-// Get, Of, Due: one record; a person's records; the records due at a moment, oldest first.
+// Get returns one record; a fault of kind NotFound when there is none.
 func (s *Service) Get(ctx context.Context, q db.Queryer, id string) (Record, error) {
-	panic("helper FORGET writes this")
+	records, err := selectRecords(ctx, q, `where id = $1`, id)
+	if err != nil {
+		return Record{}, err
+	}
+	if len(records) == 0 {
+		return Record{}, fault.New(fault.NotFound, "There is no such record.").In("subject.record")
+	}
+	return records[0], nil
 }
+
+// Of returns a person's records, oldest first.
 func (s *Service) Of(ctx context.Context, q db.Queryer, p PersonID) ([]Record, error) {
-	panic("helper FORGET writes this")
+	return selectRecords(ctx, q, `where person = $1 order by received_at, id`, string(p))
 }
+
+// Due returns at most limit records that are due at a moment, longest due first.
 func (s *Service) Due(ctx context.Context, q db.Queryer, at time.Time, limit int) ([]Record, error) {
-	panic("helper FORGET writes this")
+	return s.DueAfter(ctx, q, at, Record{}, limit)
+}
+
+// DueAfter is Due for the records that come after last; it reads on, page by page.
+func (s *Service) DueAfter(ctx context.Context, q db.Queryer, at time.Time, last Record, limit int) ([]Record, error) {
+	if last.ID == "" {
+		return selectRecords(ctx, q, `where due_at <= $1 order by due_at, id limit $2`, db.Time{Time: at}, limit)
+	}
+	return selectRecords(ctx, q, `where due_at <= $1 and (due_at > $2 or (due_at = $2 and id > $3)) order by due_at, id limit $4`,
+		db.Time{Time: at}, db.Time{Time: last.Due}, last.ID, limit)
 }
