@@ -4,15 +4,19 @@
 // House rules for that common SQL (dbtest runs every store test on both):
 //   - placeholders are $1, $2, …
 //   - column types: text, bigint, boolean, timestamptz, bytea
-//   - JSON is stored as text; ids are made in Go (NewID); no serial columns
+//   - JSON is stored as text and passed as a string; ids are made in Go (NewID);
+//     no serial columns
 //   - dates are computed in Go and passed in as Time; no date functions
 //   - lists go through List; ordering a nullable column says nulls first/last
+//   - a statement that fails ends the transaction: return its error
 package db
 
 import (
 	"context"
 	"database/sql"
-	"io/fs"
+	"fmt"
+	"os"
+	"strings"
 )
 
 // Queryer is what a store function needs: a DB or a Tx.
@@ -22,62 +26,126 @@ type Queryer interface {
 	QueryRow(ctx context.Context, query string, args ...any) *sql.Row
 }
 
-// DB is an open database.
-type DB struct{ core }
+// DB is an open database. On SQLite every write goes through one writer and
+// reads through a small pool; on PostgreSQL both use the pool.
+type DB struct {
+	pool   *sql.DB  // SQLite: readers only
+	writer *writer  // nil on PostgreSQL
+	lock   *os.File // held while a SQLite file is open
+	dsn    string
+	state  state
+	close  func() error
+}
 
-type core struct{} // helper CORE replaces this
+// Open opens the database at dsn: "postgres://…" or a SQLite file path. A
+// SQLite file belongs to one process: a second one gets a fault.Unavailable.
+func Open(ctx context.Context, dsn string) (*DB, error) {
+	open := openLite
+	if strings.HasPrefix(dsn, "postgres://") || strings.HasPrefix(dsn, "postgresql://") {
+		open = openPostgres
+	}
+	d, err := open(ctx, dsn)
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", asFault(err))
+	}
+	return d, nil
+}
 
-// Open opens the database at dsn: "postgres://…" or a SQLite file path.
-func Open(ctx context.Context, dsn string) (*DB, error) { panic("helper CORE writes this") }
-
-// Close closes the database; running transactions end first.
-func (d *DB) Close() error { panic("helper CORE writes this") }
+// Close closes the database; running transactions end first. A second Close
+// does nothing.
+func (d *DB) Close() error { return d.close() }
 
 // Lite reports whether the engine is SQLite.
-func (d *DB) Lite() bool { panic("helper CORE writes this") }
+func (d *DB) Lite() bool { return d.writer != nil }
+
+// Err returns what is wrong with the database, for health checks: the reason
+// why it takes no more writes, or the last write's failure as long as none
+// has succeeded since. It is nil while all is well.
+func (d *DB) Err() error { return d.state.err() }
 
 // Do runs f in a transaction and returns when it is durable. On SQLite, many
 // callers' closures run as savepoints of one transaction with one fsync (group
-// commit), so f must not wait for anything but the database. If f returns an
-// error, only its own work is rolled back. f gets a context that is good for
-// the Tx only; using the DB inside f panics.
+// commit), so f must not wait for anything but the database. On PostgreSQL the
+// transaction is serializable and f runs again when it collided with another,
+// so f must set, not add to, the variables it fills in. If f returns an error
+// or panics, only its own work is rolled back. f gets a context that is good
+// for the Tx only; using the DB inside f panics.
 func (d *DB) Do(ctx context.Context, f func(context.Context, *Tx) error) error {
-	panic("helper CORE writes this")
+	mustBeOutside(ctx)
+	do := d.doPostgres
+	if d.Lite() {
+		do = d.writer.do
+	}
+	after, err := do(ctx, f)
+	if err != nil {
+		return asFault(err)
+	}
+	for _, f := range after {
+		f()
+	}
+	return nil
 }
 
-func (d *DB) Exec(ctx context.Context, q string, a ...any) (sql.Result, error) {
-	panic("helper CORE writes this")
+// Exec runs one statement in a transaction of its own.
+func (d *DB) Exec(ctx context.Context, q string, a ...any) (res sql.Result, err error) {
+	err = d.Do(ctx, func(ctx context.Context, tx *Tx) (err error) {
+		res, err = tx.Exec(ctx, q, a...)
+		return err
+	})
+	return res, err
 }
+
+// Query reads what is committed.
 func (d *DB) Query(ctx context.Context, q string, a ...any) (*sql.Rows, error) {
-	panic("helper CORE writes this")
+	mustBeOutside(ctx)
+	return d.pool.QueryContext(ctx, d.text(q), a...)
 }
+
+// QueryRow reads one row of what is committed.
 func (d *DB) QueryRow(ctx context.Context, q string, a ...any) *sql.Row {
-	panic("helper CORE writes this")
+	mustBeOutside(ctx)
+	return d.pool.QueryRowContext(ctx, d.text(q), a...)
 }
 
-// Tx is a transaction with the same methods as DB.
-type Tx struct{ core }
-
-func (t *Tx) Exec(ctx context.Context, q string, a ...any) (sql.Result, error) {
-	panic("helper CORE writes this")
-}
-func (t *Tx) Query(ctx context.Context, q string, a ...any) (*sql.Rows, error) {
-	panic("helper CORE writes this")
-}
-func (t *Tx) QueryRow(ctx context.Context, q string, a ...any) *sql.Row {
-	panic("helper CORE writes this")
+// SkipLocked is the end of a select that lets several workers claim rows at
+// once. SQLite needs none: it has one writer.
+func (d *DB) SkipLocked() string {
+	if d.Lite() {
+		return ""
+	}
+	return " for update skip locked"
 }
 
-// AfterCommit registers f to run once the transaction is durable; it does not
-// run if the work is rolled back.
-func (t *Tx) AfterCommit(f func()) { panic("helper CORE writes this") }
+// text adapts a query to the engine.
+func (d *DB) text(q string) string {
+	if d.Lite() {
+		return numbered(q)
+	}
+	return q
+}
 
-// Migrate applies the embedded migrations of a house's database (goose, forward only).
-func (d *DB) Migrate(ctx context.Context) error { panic("helper CORE writes this") }
+// numbered writes the placeholders outside quotes as ?1, which SQLite reads
+// as a number; $1 it would read as a name.
+func numbered(q string) string {
+	b, quoted := []byte(q), false
+	for i := range b[:max(len(b)-1, 0)] {
+		switch {
+		case b[i] == '\'':
+			quoted = !quoted
+		case b[i] == '$' && !quoted && '0' <= b[i+1] && b[i+1] <= '9':
+			b[i] = '?'
+		}
+	}
+	return string(b)
+}
 
-// MigrateFS applies another set of migrations, for example the key store's.
-func (d *DB) MigrateFS(ctx context.Context, files fs.FS) error { panic("helper CORE writes this") }
+type inTx struct{}
 
-// Checkpoint makes SQLite copy its write-ahead log into the file and truncate
-// it, so that no deleted byte stays; on PostgreSQL it does nothing.
-func (d *DB) Checkpoint(ctx context.Context) error { panic("helper CORE writes this") }
+// mustBeOutside panics if ctx belongs to a transaction: on SQLite the call
+// would wait for ever for the one writer, and on PostgreSQL it would quietly
+// run outside the transaction.
+func mustBeOutside(ctx context.Context) {
+	if ctx.Value(inTx{}) != nil {
+		panic("db: the DB is used inside Do; use the Tx")
+	}
+}
