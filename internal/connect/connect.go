@@ -10,6 +10,10 @@ import (
 	"github.com/tillid/tillid/internal/subject"
 )
 
+// Reference is the kind of Identifier by which a system finds what we sent
+// when its answer was lost: the id of our record, which every Send carries.
+const Reference = "reference"
+
 // Processor is an outside system that holds data about people for us.
 type Processor interface {
 	Describe() Semantics

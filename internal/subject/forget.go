@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
@@ -41,7 +42,7 @@ func (s *Service) Forget(ctx context.Context, tx *db.Tx, records []Record) (Forg
 }
 
 func (s *Service) forgetPerson(ctx context.Context, tx *db.Tx, p PersonID, f *Forgotten) error {
-	if alive, err := lockPerson(ctx, tx, p); err != nil || !alive {
+	if err := lockPerson(ctx, tx, p); err != nil {
 		return err
 	}
 	var left int
@@ -60,7 +61,7 @@ func (s *Service) forgetPerson(ctx context.Context, tx *db.Tx, p PersonID, f *Fo
 		return err
 	}
 	f.Rows["identifier"] += n
-	if n, err = remove(ctx, tx, `delete from person where id = $1`, string(p)); err != nil {
+	if n, err = remove(ctx, tx, `delete from person where id = $1`, string(p)); err != nil || n == 0 {
 		return err
 	}
 	f.Rows["person"] += n
@@ -72,7 +73,7 @@ func (s *Service) forgetPerson(ctx context.Context, tx *db.Tx, p PersonID, f *Fo
 // Lock makes the transaction the only one that adds to or erases these persons.
 func (s *Service) Lock(ctx context.Context, tx *db.Tx, persons ...PersonID) error {
 	for _, p := range slices.Compact(slices.Sorted(slices.Values(persons))) { // one order for all, so that none waits in a circle
-		if _, err := lockPerson(ctx, tx, p); err != nil {
+		if err := lockPerson(ctx, tx, p); err != nil {
 			return err
 		}
 	}
@@ -110,6 +111,9 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	}
 }
 
+// A key whose id has a colon is the program's own ("house:…") and never an orphan.
+const ownKey = ":"
+
 // orphans returns those of the ids that nothing claims.
 func (s *Service) orphans(ctx context.Context, ids []string) ([]string, error) {
 	used := map[string]bool{}
@@ -123,7 +127,7 @@ func (s *Service) orphans(ctx context.Context, ids []string) ([]string, error) {
 			used[id] = true
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return used[id] }), nil
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return used[id] || strings.Contains(id, ownKey) }), nil
 }
 
 // registered claims the keys of records, identifiers and erasure cases.

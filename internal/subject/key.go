@@ -6,6 +6,7 @@ import (
 	"crypto/cipher"
 	"crypto/rand"
 	"database/sql"
+	"embed"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ type core struct {
 // Place is where a sealed value stands; it is part of what is authenticated, so
 // a value moved to another row, column, table or house does not open.
 type Place struct{ Table, Row, Column string }
+
+//go:embed keymigration/*.sql
+var keyMigrations embed.FS
 
 // kekVersion is the version of Keys.KEK. It stands in every row, so that a later
 // key-encryption key can be told from this one while keys are wrapped again.
@@ -129,6 +133,18 @@ func (k *Keys) Destroy(ctx context.Context, records ...string) error {
 	}
 	if err := k.DB.Checkpoint(ctx); err != nil {
 		return fmt.Errorf("checkpoint key store: %w", err)
+	}
+	return nil
+}
+
+// Migrate brings the key store's tables up to date.
+func (k *Keys) Migrate(ctx context.Context) error { return k.DB.MigrateFS(ctx, keyMigrations) }
+
+// Ping reports whether the key store answers.
+func (k *Keys) Ping(ctx context.Context) error {
+	var n int
+	if err := k.DB.QueryRow(ctx, `select count(*) from record_key where record = ''`).Scan(&n); err != nil {
+		return fmt.Errorf("select keys: %w", err)
 	}
 	return nil
 }

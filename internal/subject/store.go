@@ -22,15 +22,13 @@ func personOf(ctx context.Context, q db.Queryer, kind string, lookup []byte) (Pe
 	return p, true, nil
 }
 
-// lockPerson makes the transaction wait for another that changes the person, and
-// others for this one. It reports whether the person is still there.
-func lockPerson(ctx context.Context, tx *db.Tx, p PersonID) (bool, error) {
-	res, err := tx.Exec(ctx, `update person set id = id where id = $1`, string(p))
-	if err != nil {
-		return false, fmt.Errorf("lock person: %w", err)
+// lockPerson makes two transactions that change what is held about a person run
+// one after the other; on PostgreSQL the later one starts again.
+func lockPerson(ctx context.Context, tx *db.Tx, p PersonID) error {
+	if _, err := tx.Exec(ctx, `update person set id = id where id = $1`, string(p)); err != nil {
+		return fmt.Errorf("lock person: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	return nil
 }
 
 func insertPerson(ctx context.Context, tx *db.Tx, p PersonID, now db.Time) error {
@@ -40,22 +38,15 @@ func insertPerson(ctx context.Context, tx *db.Tx, p PersonID, now db.Time) error
 	return nil
 }
 
-func deletePerson(ctx context.Context, tx *db.Tx, p PersonID) error {
-	if _, err := tx.Exec(ctx, `delete from person where id = $1`, string(p)); err != nil {
-		return fmt.Errorf("delete person: %w", err)
-	}
-	return nil
-}
-
-// insertIdentifier reports false when the identifier is somebody's already.
-func insertIdentifier(ctx context.Context, tx *db.Tx, id string, p PersonID, kind string, lookup, value []byte, now db.Time) (bool, error) {
-	res, err := tx.Exec(ctx, `insert into identifier (id, person, kind, lookup, value, created_at)
+func insertIdentifier(ctx context.Context, tx *db.Tx, id string, p PersonID, kind string, lookup, value []byte, now db.Time) error {
+	// "do nothing" makes PostgreSQL start the transaction again when somebody else
+	// was first; then the identifier is found.
+	_, err := tx.Exec(ctx, `insert into identifier (id, person, kind, lookup, value, created_at)
 		values ($1, $2, $3, $4, $5, $6) on conflict (kind, lookup) do nothing`, id, string(p), kind, lookup, value, now)
 	if err != nil {
-		return false, fmt.Errorf("insert identifier: %w", err)
+		return fmt.Errorf("insert identifier: %w", err)
 	}
-	n, err := res.RowsAffected()
-	return n > 0, err
+	return nil
 }
 
 type identifierRow struct {

@@ -116,42 +116,19 @@ type Service struct {
 // Identify returns the person with that identifier, making the person when
 // there is none. p comes fresh from PrepareIdentifier, before the transaction.
 func (s *Service) Identify(ctx context.Context, tx *db.Tx, p *Prepared) (PersonID, error) {
-	// The person may be erased, or made, by somebody else in between.
-	for range 3 {
-		person, ok, err := personOf(ctx, tx, p.Kind, p.lookup)
-		if err != nil {
-			return "", err
-		}
-		if ok {
-			alive, err := lockPerson(ctx, tx, person)
-			if err != nil {
-				return "", err
-			}
-			if alive {
-				return person, nil
-			}
-			continue
-		}
-		person, ok, err = s.make(ctx, tx, p)
-		if err != nil || ok {
-			return person, err
-		}
+	person, ok, err := personOf(ctx, tx, p.Kind, p.lookup)
+	if err != nil {
+		return "", err
 	}
-	return "", errors.New("identify: the person changes all the time")
-}
-
-// make makes a person with the identifier p; ok is false when somebody else was first.
-func (s *Service) make(ctx context.Context, tx *db.Tx, p *Prepared) (person PersonID, ok bool, err error) {
+	if ok {
+		return person, s.Lock(ctx, tx, person)
+	}
 	person, now := PersonID(db.NewID()), db.Time{Time: s.Now()}
 	if err := insertPerson(ctx, tx, person, now); err != nil {
-		return "", false, err
+		return "", err
 	}
 	value := p.key.Seal(identifierPlace(p.key.Record), []byte(p.Value.Reveal()))
-	ok, err = insertIdentifier(ctx, tx, p.key.Record, person, p.Kind, p.lookup, value, now)
-	if err == nil && !ok {
-		err = deletePerson(ctx, tx, person)
-	}
-	return person, ok, err
+	return person, insertIdentifier(ctx, tx, p.key.Record, person, p.Kind, p.lookup, value, now)
 }
 
 func identifierPlace(id string) Place { return Place{"identifier", id, "value"} }
