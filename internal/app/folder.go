@@ -18,6 +18,7 @@ import (
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/subject/keymigration"
 )
 
 // folder is the opened storage of a house: its two databases and its keys, all
@@ -61,7 +62,7 @@ func openFolder(ctx context.Context, dir string, s Settings, now func() time.Tim
 	if err := f.db.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	if err := f.keys.Migrate(ctx); err != nil {
+	if err := store.MigrateFS(ctx, keymigration.Files); err != nil {
 		return nil, err
 	}
 	return f, f.identify(ctx, now())
@@ -174,6 +175,9 @@ func readHouse(ctx context.Context, q db.Queryer) (houseRow, error) {
 	return r, err
 }
 
+// houseKey is the key, in the key store, that opens the house's secret.
+func houseKey(id string) string { return "house:" + id }
+
 func housePlace(id string) subject.Place {
 	return subject.Place{Table: "house", Row: id, Column: "secret"}
 }
@@ -181,7 +185,7 @@ func housePlace(id string) subject.Place {
 func (f *folder) openSecret(ctx context.Context, row houseRow) error {
 	wrong := fault.New(fault.Invalid, "The key store of %s does not belong to its database.", f.dir).
 		WithHint("keys.db, kek and tillid.db must come from the same house and the same time. Put the right ones back.")
-	key, err := f.keys.Get(ctx, "house:"+row.id)
+	key, err := f.keys.Get(ctx, houseKey(row.id))
 	if err != nil {
 		return wrong.Because(err)
 	}
@@ -263,7 +267,7 @@ func (f *folder) found(ctx context.Context, now time.Time) error {
 	if f.signer, err = ledger.NewSigner(strings.TrimSpace(string(b))); err != nil {
 		return fault.New(fault.Invalid, "%s is not a log key.", name).Because(err)
 	}
-	keys, err := f.keys.New(ctx, "house:"+id)
+	keys, err := f.keys.New(ctx, houseKey(id))
 	if err != nil {
 		return err
 	}

@@ -85,5 +85,6 @@ func (h *House) canWrite(ctx context.Context, now time.Time) error {
 	if _, err := h.folder.db.Exec(ctx, `update house set checked_at = $1`, db.Time{Time: now}); err != nil {
 		return err
 	}
-	return h.folder.keys.Ping(ctx)
+	_, err := h.folder.keys.DB.Exec(ctx, `update record_key set kek_version = kek_version where record = $1`, houseKey(h.folder.id))
+	return err
 }
