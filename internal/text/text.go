@@ -5,7 +5,11 @@ package text
 import (
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/text/language"
 )
 
 // Lang is a language by its BCP 47 primary tag.
@@ -39,23 +43,88 @@ func (t Text) In(l Lang) string {
 }
 
 // T returns the catalogue's text id in l, with named values: T(l, "intake.received", "Number", n).
-// The value of "Count" selects the plural form. An unknown id is a mistake of the
-// program: the text is then "⟦id⟧", and a test looks for ids that no catalogue has.
-func T(l Lang, id string, kv ...any) string { panic("helper CORE writes this") }
+// The value of "Count" selects the plural form. A language that the program
+// does not speak gets English. An unknown id is a mistake of the program: the
+// text is then "⟦id⟧", and a test looks for ids that no catalogue has.
+func T(l Lang, id string, kv ...any) string {
+	s, ok := find(l, id, pairs(kv))
+	if !ok {
+		return "⟦" + id + "⟧"
+	}
+	return s
+}
+
+// Has reports whether the catalogues have a text id.
+func Has(id string) bool {
+	_, ok := find(EN, id, nil)
+	return ok
+}
+
+// maxHeader bounds what Match reads of a header.
+const maxHeader = 512
 
 // Match picks the best of offered for an Accept-Language header; the first when none fits.
-func Match(acceptLanguage string, offered []Lang) Lang { panic("helper CORE writes this") }
+func Match(acceptLanguage string, offered []Lang) Lang {
+	if len(offered) == 0 {
+		return Langs()[0]
+	}
+	if len(acceptLanguage) > maxHeader {
+		acceptLanguage = acceptLanguage[:maxHeader]
+	}
+	first, _, _ := strings.Cut(acceptLanguage, ",")
+	if primary, _, _ := strings.Cut(first, "-"); slices.Contains(offered, Lang(primary)) && !strings.Contains(first, ";") {
+		return Lang(primary) // most browsers; the general way below costs 20 times as much
+	}
+	wanted, _, err := language.ParseAcceptLanguage(acceptLanguage)
+	if err != nil || len(wanted) == 0 || len(offered) == 1 {
+		return offered[0]
+	}
+	tags := make([]language.Tag, len(offered))
+	for i, l := range offered {
+		tags[i] = language.Make(string(l))
+	}
+	_, i, how := language.NewMatcher(tags).Match(wanted...)
+	if how == language.No {
+		return offered[0]
+	}
+	return offered[i]
+}
 
-// Date returns a day as people read it: "22. nov. 2026", "22 Nov 2026".
-func Date(l Lang, t time.Time) string { panic("helper CORE writes this") }
+// Date returns a day as people read it: "22. nov. 2026", "22 Nov 2026". It is
+// the day in t's own location.
+func Date(l Lang, t time.Time) string {
+	month := T(l, "base.month."+strconv.Itoa(int(t.Month())))
+	return T(l, "base.date", "Day", t.Day(), "Month", month, "Year", t.Year())
+}
 
-// Moment returns day and time: "22. nov. 2026 kl. 14.05", "22 Nov 2026, 14:05".
-func Moment(l Lang, t time.Time) string { panic("helper CORE writes this") }
+// Moment returns day and time in t's own location: "22. nov. 2026 kl. 14.05",
+// "22 Nov 2026, 14:05".
+func Moment(l Lang, t time.Time) string {
+	return T(l, "base.moment", "Date", Date(l, t), "Hour", t.Format("15"), "Minute", t.Format("04"))
+}
 
 // Period returns a calendar period in words: "3 måneder", "3 months"; all zero is "straks", "at once".
 func Period(l Lang, years, months, weeks, days, hours, minutes int) string {
-	panic("helper CORE writes this")
+	var parts []string
+	for _, p := range []struct {
+		unit string
+		n    int
+	}{{"year", years}, {"month", months}, {"week", weeks}, {"day", days}, {"hour", hours}, {"minute", minutes}} {
+		if p.n != 0 {
+			parts = append(parts, T(l, "base.period."+p.unit, "Count", p.n))
+		}
+	}
+	if len(parts) == 0 {
+		return T(l, "base.period.none")
+	}
+	return List(l, parts)
 }
 
 // List joins words: "a, b og c", "a, b and c".
-func List(l Lang, words []string) string { panic("helper CORE writes this") }
+func List(l Lang, words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return T(l, "base.list", "First", strings.Join(words[:last], ", "), "Last", words[last])
+}
