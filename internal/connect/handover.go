@@ -208,7 +208,9 @@ func goneIsDone(err error) error {
 	return err
 }
 
-func refPlace(id string) subject.Place { return subject.Place{Table: "handover", Row: id, Column: "ref"} }
+func refPlace(id string) subject.Place {
+	return subject.Place{Table: "handover", Row: id, Column: "ref"}
+}
 
 func sealRef(key *subject.Key, id string, ref Ref) ([]byte, error) {
 	b, err := json.Marshal(ref)
