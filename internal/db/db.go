@@ -34,6 +34,7 @@ type DB struct {
 	lock   *os.File // held while a SQLite file is open
 	dsn    string
 	state  state
+	bells  bells
 	close  func() error
 }
 

@@ -7,7 +7,6 @@ create table job (
 	payload     text        not null,
 	state       text        not null default 'ready' check (state in ('ready', 'running', 'dead')),
 	attempt     bigint      not null default 0 check (attempt >= 0),
-	added_at    timestamptz not null,
 	run_at      timestamptz not null,
 	lease       text,
 	lease_until timestamptz,
