@@ -1,25 +1,49 @@
 // Package web renders pages, turns errors into answers and knows who is signed
 // in. It knows no feature.
+//
+// # Pages
+//
+// A feature embeds its *.html files and parses them once with Parse. Each file is
+// one page and defines
+//
+//	{{define "title"}}…{{end}}   text of <title>
+//	{{define "main"}}…{{end}}    what stands inside <main>, beginning with <h1>
+//
+// and may define "head" (further <link> and <script src> elements), and "class" (classes
+// of <body>: "wide" for tables that need more than a column to read). Files whose names
+// begin with "_" are not pages: what they define is there for all pages of the feature.
+//
+// Functions, all in the page's own language, which is Frame.Lang:
+//
+//	{{t "intake.received" "Number" .Number}}   text.T; the value of "Count" selects the plural
+//	{{in .Label}}                              the text of a text.Text
+//	{{date .At}} {{moment .At}} {{iso .At}}    day; day and time; for <time datetime>. time.Time or db.Time
+//	{{period .Keep}}                           a policy.Duration in words
+//	{{num .Count}}                             a whole number with its thousands marked
+//	{{list .Words}}                            "a, b and c"
+//	{{asset "public.css"}}                     address of a file under static/, with its hash
+//
+// # Classes
+//
+// Both styles know the same words, and style bare elements well:
+//
+//	button .button .primary .quiet .danger .small    .actions (a row of buttons)
+//	.field > label + .hint + input + .error          .choices (check boxes, radio buttons)
+//	.card, .cards (a grid of them)                   .badge .ok .due .broken
+//	.notice .ok .due .broken                         .empty (what will appear here, and how)
+//	table with .num on cells; table.stack for lists that must be read at 360 px: rows become
+//	blocks there, each td shows its data-label       dl.facts (terms left, values right)
+//	.lead .muted .small .crumbs .toc .visually-hidden .no-print .narrow
 package web
 
 import (
 	"context"
-	"html/template"
-	"io/fs"
-	"log/slog"
 	"net/http"
-
-	"github.com/tillid/tillid/internal/text"
 )
 
 // Handler is an HTTP handler that may fail. Wrap makes it an http.Handler and is
 // the only place where an error becomes an answer.
 type Handler func(http.ResponseWriter, *http.Request) error
-
-// Wrap answers h's errors: fault kinds as 4xx/503 pages in the visitor's language, all
-// others as 500 with a reference that stands in the log. Personal data never
-// goes to the log: the route pattern is logged, never the address.
-func Wrap(log *slog.Logger, h Handler) http.Handler { panic("helper WEB writes this") }
 
 // Viewer is who is signed in to the Backoffice.
 type Viewer struct {
@@ -32,11 +56,18 @@ type Viewer struct {
 	Session  string
 }
 
+type viewerKey struct{}
+
 // ViewerOf returns the viewer that staff's guard put into ctx; the zero Viewer if nobody.
-func ViewerOf(ctx context.Context) Viewer { panic("helper WEB writes this") }
+func ViewerOf(ctx context.Context) Viewer {
+	v, _ := ctx.Value(viewerKey{}).(Viewer)
+	return v
+}
 
 // WithViewer is for the guard and for tests.
-func WithViewer(ctx context.Context, v Viewer) context.Context { panic("helper WEB writes this") }
+func WithViewer(ctx context.Context, v Viewer) context.Context {
+	return context.WithValue(ctx, viewerKey{}, v)
+}
 
 // Permission is what a Backoffice route needs. Deny by default: a route without one is refused.
 type Permission string
@@ -53,6 +84,11 @@ const (
 	Agreement Permission = "agreement" // Support → data-processing agreement: a customer's admin, and staff
 )
 
+// Permissions returns every permission there is, for tables and tests.
+func Permissions() []Permission {
+	return []Permission{Anyone, SignedIn, StaffRead, Enquiries, People, Consent, Policy, Admin, Agreement}
+}
+
 // Route is one address of the Backoffice.
 type Route struct {
 	Pattern string // net/http pattern, for example "GET /enquiries/{id}"
@@ -60,61 +96,9 @@ type Route struct {
 	Handler Handler
 }
 
-// Nav is an entry of the Backoffice's menu.
+// Nav is an entry of a menu.
 type Nav struct {
-	Path, TextID, Icon string
+	Path, TextID, Icon string // Icon: a name that icon.html knows, or ""
 	Need               Permission
 	Order              int
 }
-
-// Pages is a feature's parsed page templates.
-type Pages struct{ core }
-
-type core struct{} // helper WEB replaces this
-
-// Parse parses a feature's *.html files, each with the shared layouts. A page
-// file defines "title" and "main". Functions: t (text.T in the page's
-// language), date, moment, period. It panics on a broken template: they are part of the program.
-func Parse(files fs.FS) *Pages { panic("helper WEB writes this") }
-
-// Template returns a page with a layout, for templatecheck.
-func (p *Pages) Template(name, layout string) *template.Template { panic("helper WEB writes this") }
-
-// Layouts.
-const (
-	Public     = "public"     // company's name, logo and accent
-	Backoffice = "backoffice" // Tillid's
-	Bare       = "bare"       // sign-in, errors
-)
-
-// Frame is what a layout needs around a page's own data. A page's data struct
-// embeds Frame as its first field.
-type Frame struct {
-	Lang   text.Lang
-	Brand  string // controller's legal name, or Tillid
-	Accent string
-	Logo   string
-	Path   string
-	Viewer Viewer
-	Nav    []Nav
-	Active string
-	Flash  string
-	Langs  []text.Lang
-	Print  bool
-}
-
-// House gives frames for requests of one house.
-type House struct{ core }
-
-// Public and Backoffice frames; the language comes from ?lang=, cookie or Accept-Language.
-func (h *House) Public(r *http.Request) Frame     { panic("helper WEB writes this") }
-func (h *House) Backoffice(r *http.Request) Frame { panic("helper WEB writes this") }
-
-// Render writes a page. Nothing is sent if the template fails. It sets the
-// security headers and no-store.
-func Render(w http.ResponseWriter, status int, p *Pages, name, layout string, data any) error {
-	panic("helper WEB writes this")
-}
-
-// LangOf returns the language of a request: ?lang=, the language cookie, then Accept-Language.
-func LangOf(r *http.Request, offered []text.Lang) text.Lang { panic("helper WEB writes this") }
