@@ -18,7 +18,6 @@ import (
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/subject"
-	"github.com/tillid/tillid/internal/subject/keymigration"
 )
 
 // folder is the opened storage of a house: its two databases and its keys, all
@@ -62,7 +61,7 @@ func openFolder(ctx context.Context, dir string, s Settings, now func() time.Tim
 	if err := f.db.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	if err := store.MigrateFS(ctx, keymigration.Files); err != nil {
+	if err := f.keys.Migrate(ctx); err != nil {
 		return nil, err
 	}
 	return f, f.identify(ctx, now())
