@@ -1,6 +1,11 @@
 package policy
 
-import "time"
+import (
+	"net"
+	"slices"
+	"strings"
+	"time"
+)
 
 // Plan is a compiled declaration: immutable, references resolved, hashed. Every
 // feature reads it; none changes it or has settings of its own beside it.
@@ -9,6 +14,7 @@ type Plan struct {
 	Hash        string // sha256 (hex) over the canonical form, the files referred to and the law packs
 	Source      []byte // the file as read
 	Loc         *time.Location
+	name        string
 	positions   map[string]Pos
 }
 
@@ -35,45 +41,164 @@ type Files interface {
 
 // At returns the place of path (for example "purposes.answer_enquiry") in the file.
 // For a path that is not in the file it returns the nearest parent's place.
-func (p *Plan) At(path string) Pos { panic("helper POLICY writes this") }
+func (p *Plan) At(path string) Pos {
+	for path != "" {
+		if pos, ok := p.positions[path]; ok {
+			return pos
+		}
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	return Pos{File: p.name, Line: 1, Col: 1}
+}
 
 // Lookups return the entry with that id, or nil.
-func (p *Plan) Purpose(id string) *Purpose                 { panic("helper POLICY writes this") }
-func (p *Plan) Party(id string) *Party                     { panic("helper POLICY writes this") }
-func (p *Plan) Engagement(id string) *Engagement           { panic("helper POLICY writes this") }
-func (p *Plan) DataCategory(id string) *DataCategory       { panic("helper POLICY writes this") }
-func (p *Plan) SubjectCategory(id string) *SubjectCategory { panic("helper POLICY writes this") }
-func (p *Plan) Service(id string) *Service                 { panic("helper POLICY writes this") }
-func (p *Plan) Form(id string) *Form                       { panic("helper POLICY writes this") }
-func (p *Plan) Rule(id string) *Rule                       { panic("helper POLICY writes this") }
-func (p *Plan) SiteByHost(host string) *Site               { panic("helper POLICY writes this") }
+func (p *Plan) Purpose(id string) *Purpose {
+	return find(p.Purposes, id, func(e *Purpose) string { return e.ID })
+}
+func (p *Plan) Party(id string) *Party {
+	return find(p.Parties, id, func(e *Party) string { return e.ID })
+}
+func (p *Plan) Engagement(id string) *Engagement {
+	return find(p.Engagements, id, func(e *Engagement) string { return e.ID })
+}
+func (p *Plan) DataCategory(id string) *DataCategory {
+	return find(p.Data, id, func(e *DataCategory) string { return e.ID })
+}
+func (p *Plan) SubjectCategory(id string) *SubjectCategory {
+	return find(p.People, id, func(e *SubjectCategory) string { return e.ID })
+}
+func (p *Plan) Service(id string) *Service {
+	return find(p.Services, id, func(e *Service) string { return e.ID })
+}
+func (p *Plan) Form(id string) *Form { return find(p.Forms, id, func(e *Form) string { return e.ID }) }
+func (p *Plan) Rule(id string) *Rule {
+	return find(p.Retention, id, func(e *Rule) string { return e.ID })
+}
+
+// SiteByHost returns the site of a request's host, with or without its port, or nil.
+func (p *Plan) SiteByHost(host string) *Site {
+	name := host
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		name = h
+	}
+	for i := range p.Sites {
+		for _, h := range p.Sites[i].Hosts {
+			if strings.EqualFold(h, host) || strings.EqualFold(h, name) {
+				return &p.Sites[i]
+			}
+		}
+	}
+	return nil
+}
+
+// find returns the entry with that id; the lists are short enough to walk.
+func find[T any](list []T, id string, of func(*T) string) *T {
+	for i := range list {
+		if of(&list[i]) == id {
+			return &list[i]
+		}
+	}
+	return nil
+}
 
 // RulesFor returns the retention rules of a purpose, in the file's order.
-func (p *Plan) RulesFor(purpose string) []*Rule { panic("helper POLICY writes this") }
+func (p *Plan) RulesFor(purpose string) []*Rule {
+	var rules []*Rule
+	for i := range p.Retention {
+		if p.Retention[i].Purpose == purpose {
+			rules = append(rules, &p.Retention[i])
+		}
+	}
+	return rules
+}
 
 // RuleOf returns the one rule that governs data of category data collected for
 // purpose: a rule that names the category, else the purpose's rule without data.
-func (p *Plan) RuleOf(purpose, data string) *Rule { panic("helper POLICY writes this") }
+func (p *Plan) RuleOf(purpose, data string) *Rule {
+	var general *Rule
+	for _, r := range p.RulesFor(purpose) {
+		if slices.Contains(r.Data, data) {
+			return r
+		}
+		if len(r.Data) == 0 && general == nil {
+			general = r
+		}
+	}
+	return general
+}
 
 // Due returns when a record under r goes: the earlier of triggered + duration
 // and received + at_latest. A zero triggered means that the event has not
 // happened; then only at_latest counts (for trigger received, triggered is received).
 func (p *Plan) Due(r *Rule, received, triggered time.Time) time.Time {
-	panic("helper POLICY writes this")
+	if r.Trigger == "received" {
+		triggered = received
+	}
+	var due time.Time
+	if !triggered.IsZero() {
+		due = r.Duration.After(triggered, p.Loc)
+	}
+	if r.AtLatest.Set {
+		if latest := r.AtLatest.After(received, p.Loc); due.IsZero() || latest.Before(due) {
+			due = latest
+		}
+	}
+	return due
 }
 
 // RecipientsOf returns the engagements that get data of purpose.
-func (p *Plan) RecipientsOf(purpose string) []*Engagement { panic("helper POLICY writes this") }
+func (p *Plan) RecipientsOf(purpose string) []*Engagement {
+	var list []*Engagement
+	for i := range p.Engagements {
+		if slices.Contains(p.Engagements[i].Purposes, purpose) {
+			list = append(list, &p.Engagements[i])
+		}
+	}
+	return list
+}
 
 // Gated returns the services that need consent, grouped nowhere, in the file's order.
-func (p *Plan) Gated() []*Service { panic("helper POLICY writes this") }
+func (p *Plan) Gated() []*Service {
+	var list []*Service
+	for i := range p.Services {
+		if p.Services[i].Gate != "none" {
+			list = append(list, &p.Services[i])
+		}
+	}
+	return list
+}
 
 // DeviceOf returns the device access rows that service sets.
-func (p *Plan) DeviceOf(service string) []*DeviceAccess { panic("helper POLICY writes this") }
+func (p *Plan) DeviceOf(service string) []*DeviceAccess {
+	var list []*DeviceAccess
+	for i := range p.Device {
+		if p.Device[i].Service == service {
+			list = append(list, &p.Device[i])
+		}
+	}
+	return list
+}
 
 // ConsentPurposes returns the purposes that website visitors are asked about:
 // those on consent that a gated service or device access uses, in the file's order.
-func (p *Plan) ConsentPurposes() []*Purpose { panic("helper POLICY writes this") }
+func (p *Plan) ConsentPurposes() []*Purpose {
+	used := map[string]bool{}
+	for _, s := range p.Gated() {
+		used[s.Purpose] = true
+	}
+	for i := range p.Device {
+		if p.Device[i].Category != "necessary" {
+			used[p.Device[i].Purpose] = true
+		}
+	}
+	var list []*Purpose
+	for i := range p.Purposes {
+		if used[p.Purposes[i].ID] && p.Purposes[i].Basis.Consent() {
+			list = append(list, &p.Purposes[i])
+		}
+	}
+	return list
+}
 
 // Rights of the GDPR as computed from legal bases.
 type Right string
@@ -92,7 +217,30 @@ const (
 )
 
 // RightsOf returns the rights that hold for a purpose, computed from its legal basis.
-func (p *Plan) RightsOf(purpose string) []Right { panic("helper POLICY writes this") }
+func (p *Plan) RightsOf(purpose string) []Right {
+	pu := p.Purpose(purpose)
+	if pu == nil || pu.Basis == nil {
+		return nil
+	}
+	rights := []Right{Access, Rectification, Erasure, Restriction}
+	switch pu.Basis.Art {
+	case "6.1.a":
+		rights = append(rights, Portability, Withdraw)
+	case "6.1.b":
+		rights = append(rights, Portability)
+	case "6.1.c": // Art. 17(3)(b): no erasure while the law demands the data
+		rights = []Right{Access, Rectification, Restriction}
+	case "6.1.e", "6.1.f":
+		rights = append(rights, Objection)
+	}
+	if pu.Marketing != "" || pu.Ads {
+		rights = append(rights, ObjectMarketing)
+	}
+	if pu.Automated != nil && *pu.Automated {
+		rights = append(rights, NoAutomated)
+	}
+	return append(rights, Complaint)
+}
 
 // Parse reads a declaration. It returns every problem of shape and reference;
 // the Plan is nil when there is one. name is used in places only.
