@@ -121,3 +121,22 @@ func (s *Service) Waiting(ctx context.Context) (int, error) {
 	}
 	return n, nil
 }
+
+// Unsent counts a record's letters that still wait: erasing the record drops them.
+func (s *Service) Unsent(ctx context.Context, q db.Queryer, record string) (int, error) {
+	var n int
+	if err := q.QueryRow(ctx, `select count(*) from mail where record = $1 and state = 'queued'`, record).Scan(&n); err != nil {
+		return 0, fmt.Errorf("count letters: %w", err)
+	}
+	return n, nil
+}
+
+// Claim returns which of the ids are those of letters: their keys are in use
+// (subject.Service.Claims).
+func (s *Service) Claim(ctx context.Context, q db.Queryer, keys []string) ([]string, error) {
+	if len(keys) == 0 {
+		return nil, nil
+	}
+	in, args := db.List(1, keys)
+	return ids(ctx, q, `select id from mail where id in `+in, args...)
+}

@@ -1,0 +1,300 @@
+package intake
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+// postLimit is how many bytes a post of the Backoffice may have.
+const postLimit = 256 << 10
+
+// StaffNav returns the menu's entry.
+func (s *Service) StaffNav() []web.Nav {
+	return []web.Nav{{Path: "/enquiries", TextID: "intake.nav", Icon: "inbox", Need: web.Enquiries, Order: 20}}
+}
+
+// StaffRoutes returns the pages of the Backoffice.
+func (s *Service) StaffRoutes() []web.Route {
+	pages := web.Parse(pageFiles)
+	at := func(pattern string, h func(http.ResponseWriter, *http.Request, *web.Pages) error) web.Route {
+		return web.Route{Pattern: pattern, Need: web.Enquiries, Handler: func(w http.ResponseWriter, r *http.Request) error { return h(w, r, pages) }}
+	}
+	return []web.Route{
+		at("GET /enquiries", s.showList),
+		at("GET /enquiries/{id}", s.showCase),
+		at("POST /enquiries/{id}/answer", s.postAnswer),
+		at("POST /enquiries/{id}/note", s.postNote),
+		at("POST /enquiries/{id}/close", s.postClose),
+		at("POST /enquiries/{id}/release", s.postRelease),
+	}
+}
+
+// listPage lists enquiries by state.
+type listPage struct {
+	web.Frame
+	Filter                    string
+	OpenN, ClosedN, AsideN    int
+	Rows                      []listRow
+	Page                      int
+	Newer, Older              string
+	Now                       time.Time
+	FilterOpen, FilterShut    bool
+	FilterAside, AnythingEver bool
+}
+
+type listRow struct {
+	row
+	Label   string
+	Overdue bool
+	DueText string
+}
+
+func (s *Service) showList(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+	filter := r.URL.Query().Get("state")
+	if _, ok := filters[filter]; !ok {
+		filter = "open"
+	}
+	number, err := strconv.Atoi(r.URL.Query().Get("page"))
+	if err != nil || number < 0 || number > 1_000_000 {
+		number = 0
+	}
+	p := listPage{Frame: s.House.Backoffice(r), Filter: filter, Page: number, Now: s.Now(),
+		FilterOpen: filter == "open", FilterShut: filter == "closed", FilterAside: filter == "aside"}
+	if p.OpenN, p.ClosedN, p.AsideN, err = counts(r.Context(), s.DB); err != nil {
+		return err
+	}
+	p.AnythingEver = p.OpenN+p.ClosedN+p.AsideN > 0
+	rows, err := list(r.Context(), s.DB, filter, number)
+	if err != nil {
+		return err
+	}
+	for _, e := range rows {
+		p.Rows = append(p.Rows, listRow{e, s.label(e.Form, p.Lang), e.Due.Before(s.Now()), s.clock(e.Due, p.Lang)})
+	}
+	page := func(n int) string { return "/enquiries?" + url.Values{"state": {filter}, "page": {strconv.Itoa(n)}}.Encode() }
+	if number > 0 {
+		p.Newer = page(number - 1)
+	}
+	if len(rows) == pageSize {
+		p.Older = page(number + 1)
+	}
+	return web.Render(w, http.StatusOK, pages, "list", web.Backoffice, p)
+}
+
+func (s *Service) label(form string, l text.Lang) string {
+	if f := s.Plan().Form(form); f != nil {
+		return f.Label.In(l)
+	}
+	return form
+}
+
+// clock says how long it is until t, in days.
+func (s *Service) clock(t time.Time, l text.Lang) string {
+	days := int(t.Sub(s.Now()).Hours() / 24)
+	if t.Before(s.Now()) {
+		return text.T(l, "intake.clock.due")
+	}
+	return text.T(l, "intake.clock.days", "Count", days)
+}
+
+// casePage is one enquiry for staff.
+type casePage struct {
+	web.Frame
+	ID, Number, Form, Kind, State string
+	Quarantine                    string
+	Received                      time.Time
+	Due                           time.Time
+	Clock                         string
+	Keep                          string
+	Language                      string
+	Answers                       []subject.Shown
+	Past                          []pastView
+	CanAnswer                     bool
+	Draft                         string // an answer that was not accepted
+	DraftNote                     string
+	Mistake                       string
+	Unsent                        int
+	Destroys                      []string
+	AtOnce                        bool
+}
+
+type pastView struct {
+	What string
+	Who  string
+	At   time.Time
+	Text string
+}
+
+func (s *Service) showCase(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+	ctx := r.Context()
+	c, err := s.load(ctx, r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	// Opening is an act of its own: noted before anything is shown (C4).
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return s.note(ctx, tx, c.key, "opened", by(ctx, "")) })
+	if err != nil {
+		return err
+	}
+	return s.renderCase(w, r, pages, http.StatusOK, c, "", "", nil)
+}
+
+// renderCase writes the page of a case; with a fault, what was typed stays.
+func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, pages *web.Pages, status int, c enquiryCase, draft, draftNote string, f *fault.Error) error {
+	ctx, e := r.Context(), c.enquiry
+	p := casePage{
+		Frame: s.House.Backoffice(r), ID: e.ID, Number: e.Number, Kind: e.Kind, State: e.State, Quarantine: e.Quarantine,
+		Received: e.Received, Due: c.record.Due, CanAnswer: c.email() != "", Draft: draft, DraftNote: draftNote,
+	}
+	p.Path, p.Active = "/enquiries/"+e.ID, "/enquiries"
+	p.Form, p.Clock = s.label(e.Form, p.Lang), s.clock(c.record.Due, p.Lang)
+	p.Language = text.T(p.Lang, "intake.language."+string(e.Lang))
+	p.Answers = c.shown(p.Lang)
+	if f != nil {
+		p.Mistake = text.T(p.Lang, "fault."+f.ID, f.Args...)
+	}
+	past, err := s.history(ctx, c.key)
+	if err != nil {
+		return err
+	}
+	for _, h := range past {
+		p.Past = append(p.Past, pastView{text.T(p.Lang, "intake.past."+h.Kind), h.Name, h.At, h.Text})
+	}
+	if p.Unsent, err = s.Mail.Unsent(ctx, s.DB, e.ID); err != nil {
+		return err
+	}
+	s.foretell(&p, c, past)
+	return web.Render(w, status, pages, "case", web.Backoffice, p)
+}
+
+// foretell says what closing does and exactly what it destroys.
+func (s *Service) foretell(p *casePage, c enquiryCase, past []happened) {
+	plan, l := s.Plan(), p.Lang
+	if rule := plan.Rule(c.record.Rule); rule != nil {
+		p.Keep = ruleText(rule, l)
+		if slices.Contains(closing(c.enquiry.Kind), rule.Trigger) {
+			p.AtOnce = !plan.Due(rule, c.record.Received, s.Now()).After(s.Now())
+		}
+	}
+	count := map[string]int{}
+	for _, h := range past {
+		count[h.Kind]++
+	}
+	p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.answers", "Count", len(c.what.Answers)))
+	for _, k := range []string{"answered", "noted", "opened"} {
+		if n := count[k]; n > 0 {
+			p.Destroys = append(p.Destroys, text.T(l, "intake.destroys."+k, "Count", n))
+		}
+	}
+	if c.form != nil && c.enquiry.Quarantine == "" {
+		for _, id := range c.form.SendTo {
+			if e := plan.Engagement(id); e != nil && plan.Party(e.Party) != nil {
+				p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.copy", "Name", plan.Party(e.Party).LegalName))
+			}
+		}
+	}
+	p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.key"))
+}
+
+// post reads a post of the case page: only the names it knows.
+func post(w http.ResponseWriter, r *http.Request, known ...string) (url.Values, error) {
+	form, err := web.DecodeForm(w, r, postLimit)
+	if err != nil {
+		return nil, err
+	}
+	for name := range form {
+		if !slices.Contains(known, name) {
+			return nil, fault.New(fault.Invalid, "The request has a field that is not known here.").In("intake.field")
+		}
+	}
+	return form, nil
+}
+
+func (s *Service) postAnswer(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+	form, err := post(w, r, "text")
+	if err != nil {
+		return err
+	}
+	id, body := r.PathValue("id"), form.Get("text")
+	err = s.Answer(r.Context(), id, body)
+	if f := fault.Of(err); err != nil && f.Kind == fault.Invalid {
+		return s.again(w, r, pages, f, body, "")
+	}
+	if err != nil {
+		return err
+	}
+	web.Done(w, r, "/enquiries/"+id, "intake.done.answered")
+	return nil
+}
+
+func (s *Service) postNote(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+	form, err := post(w, r, "text")
+	if err != nil {
+		return err
+	}
+	id, body := r.PathValue("id"), form.Get("text")
+	err = s.Note(r.Context(), id, body)
+	if f := fault.Of(err); err != nil && f.Kind == fault.Invalid {
+		return s.again(w, r, pages, f, "", body)
+	}
+	if err != nil {
+		return err
+	}
+	web.Done(w, r, "/enquiries/"+id, "intake.done.noted")
+	return nil
+}
+
+// again shows the case with what was typed and why it was not accepted.
+func (s *Service) again(w http.ResponseWriter, r *http.Request, pages *web.Pages, f *fault.Error, draft, draftNote string) error {
+	c, err := s.load(r.Context(), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	status := http.StatusUnprocessableEntity
+	if f.Kind == fault.Conflict {
+		status = http.StatusConflict
+	}
+	return s.renderCase(w, r, pages, status, c, draft, draftNote, f)
+}
+
+func (s *Service) postClose(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+	form, err := post(w, r, "drop")
+	if err != nil {
+		return err
+	}
+	err = s.Close(r.Context(), r.PathValue("id"), form.Get("drop") == "yes")
+	if f := fault.Of(err); err != nil && f.Kind == fault.Conflict {
+		return s.again(w, r, pages, f, "", "")
+	}
+	if err != nil {
+		return err
+	}
+	_, err = getEnquiry(r.Context(), s.DB, r.PathValue("id"))
+	if fault.Of(err).Kind == fault.NotFound {
+		web.Done(w, r, "/enquiries", "intake.done.deleted")
+		return nil
+	}
+	web.Done(w, r, "/enquiries?state=closed", "intake.done.closed")
+	return err
+}
+
+func (s *Service) postRelease(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+	if _, err := post(w, r); err != nil {
+		return err
+	}
+	if err := s.Release(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	web.Done(w, r, "/enquiries/"+r.PathValue("id"), "intake.done.released")
+	return nil
+}

@@ -1,0 +1,272 @@
+package intake
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+// maxAnswer is how many characters an answer or a note may have.
+const maxAnswer = 20_000
+
+// deed is what the sealed column of an event holds.
+type deed struct {
+	User string `json:"user"` // user id
+	Name string `json:"name"` // user name at the time
+	Text string `json:"text,omitempty"`
+	Seed string `json:"seed,omitempty"` // of an answer's Message-ID
+}
+
+// happened is an event, opened.
+type happened struct {
+	Kind string
+	At   time.Time
+	deed
+}
+
+func eventAt(id string) subject.Place {
+	return subject.Place{Table: "enquiry_event", Row: id, Column: "sealed"}
+}
+
+// note stores an event of an enquiry in tx, sealed under the enquiry's key.
+func (s *Service) note(ctx context.Context, tx *db.Tx, key *subject.Key, kind string, d deed) error {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("write event: %w", err)
+	}
+	id := db.NewID()
+	return insertEvent(ctx, tx, event{ID: id, Enquiry: key.Record, Kind: kind, At: s.Now(), Sealed: key.Seal(eventAt(id), plain)})
+}
+
+func (s *Service) history(ctx context.Context, key *subject.Key) ([]happened, error) {
+	events, err := eventsOf(ctx, s.DB, key.Record)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]happened, 0, len(events))
+	for _, e := range events {
+		plain, err := key.Open(eventAt(e.ID), e.Sealed)
+		if err != nil {
+			return nil, fmt.Errorf("open event %s: %w", e.ID, err)
+		}
+		h := happened{Kind: e.Kind, At: e.At}
+		if err := json.Unmarshal(plain, &h.deed); err != nil {
+			return nil, fmt.Errorf("read event %s: %w", e.ID, err)
+		}
+		out = append(out, h)
+	}
+	return out, nil
+}
+
+func by(ctx context.Context, body string) deed {
+	v := web.ViewerOf(ctx)
+	return deed{User: v.User, Name: v.UserName, Text: body}
+}
+
+// enquiryCase is one enquiry with all that belongs to it.
+type enquiryCase struct {
+	enquiry enquiry
+	record  subject.Record
+	form    *policy.Form // nil when it is no longer declared
+	what    contents
+	key     *subject.Key
+}
+
+func (s *Service) load(ctx context.Context, id string) (enquiryCase, error) {
+	e, err := getEnquiry(ctx, s.DB, id)
+	if err != nil {
+		return enquiryCase{}, err
+	}
+	c := enquiryCase{enquiry: e, form: s.Plan().Form(e.Form)}
+	if c.record, err = s.Subjects.Get(ctx, s.DB, id); err != nil {
+		return enquiryCase{}, err
+	}
+	c.what, c.key, err = s.open(ctx, e)
+	return c, err
+}
+
+// email is the address that an answer goes to; "" when there is none.
+func (c enquiryCase) email() string {
+	if c.form == nil {
+		return ""
+	}
+	return given(submission{form: c.form, answers: c.what.Answers}, "email")
+}
+
+// Answer sends a member of staff's answer by mail and keeps it with the enquiry.
+func (s *Service) Answer(ctx context.Context, id, body string) error {
+	body, err := written(body)
+	if err != nil {
+		return err
+	}
+	c, err := s.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	to := c.email()
+	if to == "" {
+		return fault.New(fault.Invalid, "This enquiry has no e-mail address to answer to.").In("intake.no_address")
+	}
+	past, err := s.history(ctx, c.key)
+	if err != nil {
+		return err
+	}
+	var earlier []string
+	for _, h := range past {
+		if h.Kind == "answered" {
+			earlier = append(earlier, s.Mail.MessageID("answer "+h.Seed))
+		}
+	}
+	letterKey, err := s.Mail.Prepare(ctx)
+	if err != nil {
+		return err
+	}
+	d := by(ctx, body)
+	d.Seed = letterKey.Record
+	m := s.answerMail(c.enquiry, c.form, body, d.Seed, earlier)
+	m.To = subject.Secret(to)
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if _, err := mark(ctx, tx, id, "answered_at", s.Now()); err != nil {
+			return err
+		}
+		if err := s.note(ctx, tx, c.key, "answered", d); err != nil {
+			return err
+		}
+		return s.Mail.Queue(ctx, tx, m, letterKey)
+	})
+}
+
+// Note keeps an internal note with the enquiry; it is deleted with it.
+func (s *Service) Note(ctx context.Context, id, body string) error {
+	body, err := written(body)
+	if err != nil {
+		return err
+	}
+	c, err := s.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return s.note(ctx, tx, c.key, "noted", by(ctx, body)) })
+}
+
+// written returns a text that somebody wrote, or what is wrong with it.
+func written(s string) (string, error) {
+	s = strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n"))
+	switch {
+	case s == "":
+		return "", fault.New(fault.Invalid, "Nothing was written.").In("intake.empty")
+	case len([]rune(s)) > maxAnswer:
+		return "", fault.New(fault.Invalid, "That is more than %d characters.", maxAnswer).In("intake.too_long", "Max", maxAnswer)
+	}
+	return s, nil
+}
+
+// Close closes an enquiry: the event case.closed happens to its record, and what
+// is then due is erased at once. While a letter of the enquiry waits to be sent,
+// closing would drop it: that must be asked for.
+func (s *Service) Close(ctx context.Context, id string, dropLetters bool) error {
+	e, err := getEnquiry(ctx, s.DB, id)
+	if err != nil {
+		return err
+	}
+	var record subject.Record
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		unsent, err := s.Mail.Unsent(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if unsent > 0 && !dropLetters {
+			return fault.New(fault.Conflict, "An answer to this enquiry has not been sent yet.").
+				WithHint("Wait until it is sent, or close without sending it.").In("intake.unsent")
+		}
+		if _, err := mark(ctx, tx, id, "closed_at", s.Now()); err != nil {
+			return err
+		}
+		for _, event := range closing(e.Kind) {
+			if record, err = s.Subjects.Trigger(ctx, tx, id, event); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if record.Due.After(s.Now()) {
+		return nil
+	}
+	return s.Erase(ctx, []subject.Record{record}, "closed")
+}
+
+// closing lists the events that closing an enquiry is.
+func closing(kind string) []string {
+	if kind == "callback" {
+		return []string{"call.ended", "case.closed"}
+	}
+	return []string{"case.closed"}
+}
+
+// Release takes an enquiry out of quarantine and does what was held back.
+func (s *Service) Release(ctx context.Context, id string) error {
+	c, err := s.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		done, err := release(ctx, tx, id)
+		if err != nil || !done {
+			return err
+		}
+		if err := s.note(ctx, tx, c.key, "released", by(ctx, "")); err != nil || c.form == nil {
+			return err
+		}
+		c.enquiry.Quarantine = "" // its receipt and copies follow now
+		return s.actOn(ctx, tx, c.enquiry, submission{form: c.form, answers: c.what.Answers}, c.record)
+	})
+}
+
+// shown returns an enquiry's answers with their labels in l.
+func (c enquiryCase) shown(l text.Lang) []subject.Shown {
+	var out []subject.Shown
+	for _, a := range c.what.Answers {
+		v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value)}
+		if c.form != nil {
+			v = labelled(c.form, c.what.Ticks, a, l)
+		}
+		out = append(out, v)
+	}
+	return out
+}
+
+func labelled(form *policy.Form, ticks []proof, a answer, l text.Lang) subject.Shown {
+	v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value)}
+	for _, f := range form.Fields {
+		if f.Name != a.Name {
+			continue
+		}
+		v.Label, v.Data = f.Label.In(l), f.Data
+		for _, c := range f.Choices {
+			if f.Type == "choice" && c.ID == a.Value {
+				v.Value = subject.Secret(c.Label.In(l))
+			}
+		}
+		if f.Type == "consent" {
+			v.Value = subject.Secret(text.T(l, "intake.yes"))
+		}
+	}
+	for _, t := range ticks {
+		if t.Name == a.Name {
+			v.Label, v.Value = t.Text, subject.Secret(text.T(l, "intake.yes"))
+		}
+	}
+	return v
+}
