@@ -241,9 +241,3 @@ func (p *Plan) RightsOf(purpose string) []Right {
 	}
 	return append(rights, Complaint)
 }
-
-// Parse reads a declaration. It returns every problem of shape and reference;
-// the Plan is nil when there is one. name is used in places only.
-func Parse(name string, src []byte, files Files) (*Plan, []Problem) {
-	panic("helper POLICY writes this")
-}
