@@ -8,9 +8,16 @@
 package ledger
 
 import (
+	"bytes"
 	"context"
-	"net/http"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
 	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
 
 	"github.com/tillid/tillid/internal/db"
 )
@@ -26,87 +33,83 @@ type Leaf struct {
 	Facts      map[string]string `json:"facts,omitempty"`      // impersonal facts: purposes, counts, hashes of texts
 }
 
+// maxLeaf is the largest leaf that tlog-tiles can serve, in bytes.
+const maxLeaf = 1<<16 - 1
+
+// ErrWaiting says that a leaf has no number yet: ask again in a second.
+var ErrWaiting = errors.New("the leaf waits for its number in the log")
+
 // Log is the log of one house.
 type Log struct {
 	DB     *db.DB
 	Origin string // name in checkpoints, for example "eksempel.example/tillid"
 	Signer Signer
 	Now    func() time.Time
-}
+	Logger *slog.Logger // for Run and Routes; may be nil
 
-// Signer signs and names a house's key (Ed25519, note format). It signs
-// checkpoints, promises and certificates.
-type Signer struct{ core }
-
-type core struct{} // helper CORE replaces this
-
-// NewSigner reads a private note key ("PRIVATE+KEY+…"); GenerateKey makes one.
-func NewSigner(skey string) (Signer, error)                  { panic("helper CORE writes this") }
-func GenerateKey(name string) (skey, vkey string, err error) { panic("helper CORE writes this") }
-
-// Name, Verifier: the key's name and its public note verifier key string.
-func (s Signer) Name() string     { panic("helper CORE writes this") }
-func (s Signer) Verifier() string { panic("helper CORE writes this") }
-
-// Sign returns a signed note over text (which ends in a newline).
-func (s Signer) Sign(text string) ([]byte, error) { panic("helper CORE writes this") }
-
-// OpenNote checks a signed note against a verifier key and returns its text.
-func OpenNote(signed []byte, vkey string) (text string, err error) { panic("helper CORE writes this") }
-
-// Promise is signed evidence, given at once, that a leaf will be in the log.
-type Promise struct {
-	LeafID string `json:"leaf_id"`
-	Hash   string `json:"leaf_hash"` // base64 of the RFC 6962 leaf hash
-	Note   string `json:"note"`      // signed note over both
+	self holder
 }
 
 // Append inserts a leaf, unnumbered, in tx and returns the signed promise.
-// ID and At are filled in when empty.
+// ID and At are filled in when empty; At is kept to the millisecond.
 func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) (Promise, error) {
-	panic("helper CORE writes this")
+	if leaf.ID == "" {
+		leaf.ID = db.NewID()
+	}
+	if leaf.At.IsZero() {
+		leaf.At = l.Now()
+	}
+	leaf.At = leaf.At.UTC().Truncate(time.Millisecond)
+	body, err := leaf.bytes()
+	if err != nil {
+		return Promise{}, fmt.Errorf("append leaf: %w", err)
+	}
+	hash := tlog.RecordHash(body)
+	p, err := l.Signer.promise(leaf.ID, hash)
+	if err != nil {
+		return Promise{}, fmt.Errorf("append leaf: %w", err)
+	}
+	if err := insertLeaf(ctx, tx, leaf, body, hash); err != nil {
+		return Promise{}, fmt.Errorf("append leaf: %w", err)
+	}
+	tx.Ring(bell)
+	return p, nil
 }
 
-// Sequence numbers what waits and signs a new checkpoint. Only the holder of the
-// lease does something. It returns how many leaves it numbered.
-func (l *Log) Sequence(ctx context.Context) (int, error) { panic("helper CORE writes this") }
-
-// Checkpoint returns the last signed checkpoint (a signed note: origin, size, root).
-func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) { panic("helper CORE writes this") }
-
-// Proof shows that a leaf is in the tree of Checkpoint.
-type Proof struct {
-	Leaf       []byte   `json:"leaf"` // the leaf's bytes
-	Index      int64    `json:"index"`
-	Hashes     []string `json:"hashes"` // base64
-	Checkpoint string   `json:"checkpoint"`
+// bytes returns the canonical JSON of the leaf: fields in the order of the
+// type, facts by name, no spaces.
+func (l Leaf) bytes() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(l); err != nil {
+		return nil, err
+	}
+	body := bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+	if len(body) > maxLeaf {
+		return nil, fmt.Errorf("a leaf of %d bytes is longer than %d", len(body), maxLeaf)
+	}
+	return body, nil
 }
 
-// Prove returns the inclusion proof of a leaf; ErrWaiting while it is unnumbered.
-func (l *Log) Prove(ctx context.Context, leafID string) (*Proof, error) {
-	panic("helper CORE writes this")
+func parseLeaf(body []byte) (Leaf, error) {
+	var leaf Leaf
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&leaf); err != nil {
+		return Leaf{}, fmt.Errorf("read leaf: %w", err)
+	}
+	return leaf, nil
 }
 
-// Check verifies a proof offline against a verifier key.
-func (p *Proof) Check(vkey string) (Leaf, error) { panic("helper CORE writes this") }
-
-// Fault is one thing that Verify found wrong, named by the leaf's index and id.
-type Fault struct {
-	Index int64
-	ID    string
-	Msg   string
-}
-
-// Verify recomputes the whole tree from the leaves and names each altered,
-// deleted or reordered leaf. old, when not nil, is an earlier signed checkpoint
-// that the tree must extend.
-func (l *Log) Verify(ctx context.Context, old []byte) ([]Fault, error) {
-	panic("helper CORE writes this")
-}
-
-// Recent returns the newest n leaves with their numbers (-1 while unnumbered), for the Backoffice.
-func (l *Log) Recent(ctx context.Context, n int, before int64) ([]Entry, error) {
-	panic("helper CORE writes this")
+// Checkpoint returns the last signed checkpoint (a signed note: origin, size,
+// root). That of an empty log has size 0.
+func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
+	head, err := l.head(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("checkpoint: %w", err)
+	}
+	return []byte(head.note), nil
 }
 
 // Entry is a leaf with its place.
@@ -115,8 +118,21 @@ type Entry struct {
 	Index int64
 }
 
-// Routes serves /_tillid/checkpoint, /_tillid/tile/… (tlog-tiles) and /_tillid/log.vkey.
-func (l *Log) Routes(mux *http.ServeMux) { panic("helper CORE writes this") }
+// Recent returns the newest n leaves with their numbers (-1 while unnumbered),
+// for the Backoffice. before, when positive, asks for leaves with lower numbers only.
+func (l *Log) Recent(ctx context.Context, n int, before int64) ([]Entry, error) {
+	list, err := recent(ctx, l.DB, n, before)
+	if err != nil {
+		return nil, fmt.Errorf("recent leaves: %w", err)
+	}
+	return list, nil
+}
 
-// Commit is H(nonce ‖ pseudonym): unlinkable once the nonce is gone.
-func Commit(nonce []byte, pseudonym string) []byte { panic("helper CORE writes this") }
+// Commit is H(nonce ‖ pseudonym): unlinkable once the nonce is gone. H is
+// SHA-256; the nonce has a fixed length of at least 16 random bytes.
+func Commit(nonce []byte, pseudonym string) []byte {
+	h := sha256.New()
+	h.Write(nonce)
+	h.Write([]byte(pseudonym))
+	return h.Sum(nil)
+}
