@@ -1,0 +1,140 @@
+package retain
+
+import (
+	"embed"
+	"net/http"
+	"time"
+
+	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+//go:embed *.html
+var pageFiles embed.FS
+
+var pages = web.Parse(pageFiles)
+
+// StaffRoutes are the Backoffice's addresses.
+func (s *Service) StaffRoutes() []web.Route {
+	return []web.Route{
+		{Pattern: "GET /retention", Need: web.StaffRead, Handler: s.page},
+		{Pattern: "POST /retention/holds", Need: web.People, Handler: s.hold},
+		{Pattern: "POST /retention/holds/{id}/release", Need: web.People, Handler: s.release},
+		{Pattern: "POST /retention/tasks/{record}/done", Need: web.People, Handler: s.done},
+	}
+}
+
+// StaffNav are the entries of the Backoffice's menu.
+func (s *Service) StaffNav() []web.Nav {
+	return []web.Nav{{Path: "/retention", TextID: "retain.nav", Icon: "clock", Need: web.StaffRead, Order: 61}}
+}
+
+type retentionPage struct {
+	web.Frame
+	Days   int
+	AsOf   time.Time
+	Lines  []lineRow
+	Runs   []Run
+	Tasks  []Task
+	Holds  []erase.Hold
+	Broken []string
+}
+
+type lineRow struct {
+	Line
+	PurposeName string
+	Trigger     string
+	Duration    policy.Duration
+	AtLatest    policy.Duration
+	Known       bool
+}
+
+// days is how far the page looks ahead.
+const days = 30
+
+func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
+	ctx := r.Context()
+	p := retentionPage{Frame: s.Web.Backoffice(r), Days: days, AsOf: s.Now().AddDate(0, 0, days)}
+	lines, err := s.Forecast(ctx, p.AsOf)
+	if err != nil {
+		return err
+	}
+	for _, l := range lines {
+		p.Lines = append(p.Lines, s.row(p.Lang, l))
+	}
+	if p.Runs, err = s.Runs(ctx, 50); err != nil {
+		return err
+	}
+	if p.Tasks, err = s.Tasks(ctx, 200); err != nil {
+		return err
+	}
+	if p.Holds, err = s.Erase.Holds(ctx, s.DB); err != nil {
+		return err
+	}
+	if p.Broken, err = s.Health(ctx); err != nil {
+		return err
+	}
+	return web.Render(w, http.StatusOK, pages, "retention", web.Backoffice, p)
+}
+
+func (s *Service) row(l text.Lang, line Line) lineRow {
+	row := lineRow{Line: line, PurposeName: line.Purpose}
+	plan := s.Plan()
+	if p := plan.Purpose(line.Purpose); p != nil {
+		row.PurposeName = p.Label.In(l)
+	}
+	if r := plan.Rule(line.Rule); r != nil {
+		row.Known, row.Trigger, row.Duration, row.AtLatest = true, r.Trigger, r.Duration, r.AtLatest
+	}
+	return row
+}
+
+func (s *Service) hold(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.DecodeForm(w, r, 1<<14)
+	if err != nil {
+		return err
+	}
+	review, err := time.ParseInLocation(time.DateOnly, form.Get("review"), s.Plan().Loc)
+	if err != nil {
+		return fault.New(fault.Invalid, "A hold needs a day in the future on which it is reviewed.").In("erase.review")
+	}
+	scope := erase.Scope(form.Get("scope"))
+	if scope != erase.OfRecord && scope != erase.OfPerson && scope != erase.OfPurpose {
+		return fault.New(fault.Invalid, "Choose what the hold is about.").In("retain.scope")
+	}
+	h := erase.Hold{Scope: scope, Target: form.Get("target"), Reason: form.Get("reason"), Owner: web.ViewerOf(r.Context()).User, Review: review}
+	if _, err := s.Erase.Hold(r.Context(), h); err != nil {
+		return err
+	}
+	web.Done(w, r, "/retention", "retain.done.held")
+	return nil
+}
+
+func (s *Service) release(w http.ResponseWriter, r *http.Request) error {
+	if err := s.Erase.Release(r.Context(), r.PathValue("id")); err != nil {
+		return err
+	}
+	web.Done(w, r, "/retention", "retain.done.released")
+	return nil
+}
+
+// done erases a record that a person has looked at.
+func (s *Service) done(w http.ResponseWriter, r *http.Request) error {
+	record, err := s.Subject.Get(r.Context(), s.DB, r.PathValue("record"))
+	if err != nil {
+		return err
+	}
+	if record.Due.After(s.Now()) {
+		return fault.New(fault.Conflict, "This record is not due.").In("retain.not_due")
+	}
+	id, err := s.Erase.Records(r.Context(), []subject.Record{record}, erase.Reason{Kind: erase.Retention, Rule: record.Rule})
+	if err != nil {
+		return err
+	}
+	web.Done(w, r, "/erasures/"+string(id), "retain.done.erased")
+	return nil
+}
