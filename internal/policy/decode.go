@@ -301,7 +301,11 @@ func (d *decoder) textMap(n *yaml.Node, v reflect.Value, path string) {
 	d.pairs(n, path, func(key, value *yaml.Node, at string) {
 		l := text.Lang(key.Value)
 		if !slices.Contains(text.Langs(), l) {
-			d.at(key, at, "Known: da, en.", "%q is not a language of this program.", key.Value)
+			hint := "Known: da, en."
+			if strings.Contains(key.Value, " ") {
+				hint = "A text with a comma inside {…} needs quotes: {da: \"a, b\", en: \"a, b\"}."
+			}
+			d.at(key, at, hint, "%q is not a language of this program.", key.Value)
 			return
 		}
 		d.positions[at] = Pos{d.name, value.Line, value.Column}
