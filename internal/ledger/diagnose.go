@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"context"
+	"crypto/ed25519"
 
 	"golang.org/x/mod/sumdb/tlog"
 )
@@ -108,13 +109,13 @@ func (d *diagnosis) follow() {
 			if shift == 0 && !s.consistent {
 				d.fault(n, s.id, "Its bytes are as signed, but what is stored beside them was altered.")
 			}
+		case shift > 0 && n+shift < end && d.list[n+shift].seal == nil: // moved up, and its number's seal was deleted
 		default:
-			if more := d.shifted(n, shift); more > 0 {
-				for k := n + shift; k < n+shift+more; k++ {
-					d.fault(k, d.nameOf(k), "It was deleted, and those after it were moved up.")
-				}
-				shift += more
-			} else {
+			more := d.shifted(n, shift)
+			for k := n + shift; k < n+shift+more; k++ {
+				d.fault(k, d.nameOf(k), "It was deleted, and those after it were moved up.")
+			}
+			if shift += more; more == 0 {
 				d.odd = append(d.odd, oddLeaf{n, n + shift})
 			}
 		}
@@ -166,7 +167,7 @@ func (d *diagnosis) nameOdd() {
 		switch {
 		case from >= 0:
 			d.fault(o.number, s.id, "The order was changed: this leaf was number %d.", from)
-		case s.seal == nil:
+		case len(s.seal) != ed25519.SignatureSize:
 			d.fault(o.number, s.id, "Nothing shows that it is what was signed: its seal is gone.")
 		default:
 			d.fault(o.number, s.id, "It was altered.")
