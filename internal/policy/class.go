@@ -20,7 +20,7 @@ func class(from, to *Plan, path, kind, old, new string) string {
 	case "engagements":
 		return either(field == "" && kind != "removed" || within(field, "party", "role", "parent", "purposes", "data", "transfers"), Notice)
 	case "data", "people":
-		return either(kind == "added" || within(field, "special"), Notice)
+		return either(kind == "added" || strings.HasSuffix(path, ".special") || strings.HasSuffix(path, ".source.da") || strings.HasSuffix(path, ".source.en"), Notice)
 	case "services":
 		return either(kind == "added" || within(field, "hosts", "purpose", "engagement", "category", "gate", "kind"), Reconsent)
 	case "device_access":
