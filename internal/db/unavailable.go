@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 
 	"github.com/tillid/tillid/internal/fault"
@@ -20,6 +19,12 @@ var (
 	errClosed = errors.New("the database is closed")
 	errLocked = errors.New("locked by another process")
 )
+
+// liteError is *sqlite.Error, or one that a test makes.
+type liteError interface {
+	error
+	Code() int
+}
 
 // state remembers what is wrong with the database.
 type state struct {
@@ -65,7 +70,7 @@ func (s *state) note(err error, commit bool) {
 
 // diskFailed reports whether err leaves it unknown what is on the disk.
 func diskFailed(err error, commit bool) bool {
-	var e *sqlite.Error
+	var e liteError
 	if !errors.As(err, &e) {
 		return false
 	}
@@ -87,7 +92,7 @@ func diskFailed(err error, commit bool) bool {
 // endsTransaction reports whether SQLite may have rolled back the whole
 // transaction because of err.
 func endsTransaction(err error) bool {
-	var e *sqlite.Error
+	var e liteError
 	if !errors.As(err, &e) {
 		return false
 	}
@@ -124,7 +129,7 @@ func known(err error) *fault.Error {
 		}
 		return nil
 	}
-	var lite *sqlite.Error
+	var lite liteError
 	if errors.As(err, &lite) {
 		return knownLite(lite.Code(), err)
 	}

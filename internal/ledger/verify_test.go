@@ -106,7 +106,7 @@ const alter = `update leaf set body = replace(body, '"kind":"test"', '"kind":"to
 
 // Each tampering names its leaf, and nothing else.
 //
-// Rows: B5.
+// Rows: E7.
 func TestVerifyNames(t *testing.T) {
 	const size = 23
 	for _, test := range []struct {
