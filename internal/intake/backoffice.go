@@ -81,7 +81,9 @@ func (s *Service) showList(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	for _, e := range rows {
 		p.Rows = append(p.Rows, listRow{e, s.label(e.Form, p.Lang), e.Due.Before(s.Now()), s.clock(e.Due, p.Lang)})
 	}
-	page := func(n int) string { return "/enquiries?" + url.Values{"state": {filter}, "page": {strconv.Itoa(n)}}.Encode() }
+	page := func(n int) string {
+		return "/enquiries?" + url.Values{"state": {filter}, "page": {strconv.Itoa(n)}}.Encode()
+	}
 	if number > 0 {
 		p.Newer = page(number - 1)
 	}

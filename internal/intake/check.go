@@ -1,7 +1,6 @@
 package intake
 
 import (
-	"net/mail"
 	"regexp"
 	"slices"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tillid/tillid/internal/mail"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -150,11 +150,10 @@ func validEmail(v string) bool {
 	if len(v) > 254 || at < 1 || at > 64 || strings.ContainsAny(v, " \"(),:;<>[]\\") || !strings.Contains(v[at:], ".") {
 		return false
 	}
-	a, err := mail.ParseAddress(v)
-	if err != nil || a.Address != v || a.Name != "" {
+	if !mail.ValidAddress(v) {
 		return false
 	}
-	_, err = subject.Normalise(subject.Email, subject.Secret(v))
+	_, err := subject.Normalise(subject.Email, subject.Secret(v))
 	return err == nil
 }
 

@@ -124,6 +124,13 @@ func asciiAddress(s string) (string, error) {
 	return s[:at+1] + domain, nil
 }
 
+// ValidAddress reports whether a letter can be sent to s: one bare address, without
+// a name, with a domain that can stand in the name system.
+func ValidAddress(s string) bool {
+	_, err := asciiAddress(s)
+	return err == nil && !strings.ContainsAny(s, "\r\n\x00 \"")
+}
+
 // Write gives a letter its text and HTML parts.
 func (m Message) Write(l Letter) Message {
 	m.Text, m.HTML = l.Text(), l.HTML()

@@ -1,0 +1,250 @@
+// Package request is where people use their rights: the portal /privacy/me, in
+// which a person sees everything that is held, who got it and when it goes,
+// downloads it, and erases it.
+//
+// A mailed link opens it; nobody has a password. What a page answers to an
+// address is the same whether the address is known or not: it is looked up in
+// a job, and the answer goes to its owner by mail.
+package request
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tillid/tillid/internal/connect"
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/job"
+	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/mail"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+// Service answers people's requests about their data.
+type Service struct {
+	DB       *db.DB
+	Plan     func() *policy.Plan // the declaration in force
+	Subjects *subject.Service
+	Holders  []subject.Holder // every feature that holds something, this one too
+	Connect  *connect.Service
+	Erase    *erase.Service
+	Ledger   *ledger.Log
+	Mail     *mail.Service
+	House    *web.House
+	Log      *slog.Logger
+	Now      func() time.Time
+	Secret   []byte // ≥ 32 bytes: hashes addresses and tokens
+
+	// Limit returns an error when a request's network asks too often.
+	Limit func(*http.Request) error
+	// VisitorPerson returns the person behind the visitor id that a browser
+	// holds; ok is false when it holds none.
+	VisitorPerson func(*http.Request) (subject.PersonID, bool)
+}
+
+const (
+	holder       = "request"
+	linkLife     = 30 * time.Minute
+	sessionIdle  = 30 * time.Minute
+	sessionLife  = 8 * time.Hour
+	asksPerHour  = 3
+	askKept      = time.Hour
+	linkJob      = "request.link"
+	kindAccess   = "access"
+	kindErasure  = "erasure"
+	stateDone    = "answered"
+	stateRunning = "running"
+)
+
+// newToken returns a random token of 256 bits.
+func newToken() string {
+	b := make([]byte, 32)
+	rand.Read(b)
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+// hash is what is stored of a token or an address: keyed, and bound to what it is for.
+func (s *Service) hash(purpose, value string) string {
+	m := hmac.New(sha256.New, s.Secret)
+	m.Write([]byte(purpose + "\n" + value))
+	return hex.EncodeToString(m.Sum(nil))
+}
+
+// Ask notes that somebody asked for a link to the portal to be sent to an
+// address. It does the same for known and unknown addresses. More than three
+// times an hour for one address, it does nothing.
+func (s *Service) Ask(ctx context.Context, address subject.Secret, l text.Lang) error {
+	normal, err := subject.Normalise(subject.Email, address)
+	if err != nil || !mail.ValidAddress(strings.TrimSpace(address.Reveal())) {
+		return fault.New(fault.Invalid, "This is not an e-mail address.").
+			WithHint("Write one address, for example name@example.dk.").In("request.address")
+	}
+	id := db.NewID()
+	keys, err := s.Subjects.Keys.New(ctx, id)
+	if err != nil {
+		return fmt.Errorf("make key of a question: %w", err)
+	}
+	a := ask{ID: id, H: s.hash("address", normal.Reveal()), Lang: l, At: s.Now()}
+	a.Sealed = keys[0].Seal(askPlace(id), []byte(strings.TrimSpace(address.Reveal())))
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		n, err := asksSince(ctx, tx, a.H, s.Now().Add(-askKept))
+		if err != nil || n >= asksPerHour {
+			return err
+		}
+		if err := insertAsk(ctx, tx, a); err != nil {
+			return err
+		}
+		return job.Add(ctx, tx, linkJob, ref{id}, s.Now(), linkJob+":"+id)
+	})
+}
+
+func askPlace(id string) subject.Place {
+	return subject.Place{Table: "portal_ask", Row: id, Column: "sealed"}
+}
+
+// redeem uses a link's token up and opens a session for its person; ok is false
+// when the link is unknown, used or too old.
+func (s *Service) redeem(ctx context.Context, token string) (session string, ok bool, err error) {
+	session = newToken()
+	var person subject.PersonID
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		if person, ok, err = useLink(ctx, tx, s.hash("link", token), s.Now()); err != nil || !ok {
+			return err
+		}
+		return insertSession(ctx, tx, s.hash("session", session), person, s.Now().Add(sessionIdle), s.Now().Add(sessionLife))
+	})
+	if err != nil || !ok {
+		return "", false, err
+	}
+	return session, true, s.note(ctx, person, kindAccess, stateDone, details{})
+}
+
+// details is what the sealed column of a request holds.
+type details struct {
+	Nonce []byte `json:"nonce"`
+	Case  string `json:"case,omitempty"` // of an erasure
+}
+
+// log writes a leaf about a request and keeps nothing else of it.
+func (s *Service) log(ctx context.Context, p subject.PersonID, kind string) error {
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := s.Ledger.Append(ctx, tx, s.leaf(newNonce(), p, kind))
+		return err
+	})
+}
+
+func (s *Service) leaf(nonce []byte, p subject.PersonID, kind string) ledger.Leaf {
+	return ledger.Leaf{
+		Kind: "request." + kind, At: s.Now(), Version: s.Plan().Hash,
+		Commitment: ledger.Commit(nonce, string(p)), Facts: map[string]string{"right": kind},
+	}
+}
+
+func newNonce() []byte {
+	nonce := make([]byte, 16)
+	rand.Read(nonce)
+	return nonce
+}
+
+// note logs a request: a leaf in the log and, where a purpose for requests is
+// declared, a record of it about the person.
+func (s *Service) note(ctx context.Context, p subject.PersonID, kind, state string, d details) error {
+	purpose := purposeOf(s.Plan())
+	if purpose == nil {
+		return s.log(ctx, p, kind)
+	}
+	d.Nonce = newNonce()
+	id := db.NewID()
+	keys, err := s.Subjects.Keys.New(ctx, id)
+	if err != nil {
+		return fmt.Errorf("make key of a request: %w", err)
+	}
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		promise, err := s.Ledger.Append(ctx, tx, s.leaf(d.Nonce, p, kind))
+		if err != nil {
+			return err
+		}
+		return s.keep(ctx, tx, keys[0], p, purpose, request{ID: id, Kind: kind, State: state, At: s.Now(), Leaf: promise.LeafID}, d)
+	})
+}
+
+// keep stores a request as a record about its person.
+func (s *Service) keep(ctx context.Context, tx *db.Tx, key *subject.Key, p subject.PersonID, purpose *policy.Purpose, r request, d details) error {
+	plain, err := json.Marshal(d)
+	if err != nil {
+		return fmt.Errorf("write request: %w", err)
+	}
+	record, err := s.Subjects.Add(ctx, tx, subject.Record{ID: r.ID, Person: p, Holder: holder, Kind: r.Kind, Purpose: purpose.ID, Received: r.At})
+	if err != nil {
+		return err
+	}
+	r.Sealed = key.Seal(requestPlace(r.ID), plain)
+	if err := insertRequest(ctx, tx, r); err != nil {
+		return err
+	}
+	if rule := s.Plan().Rule(record.Rule); rule != nil && strings.HasPrefix(rule.Trigger, "request.") && r.State == stateDone {
+		_, err = s.Subjects.Trigger(ctx, tx, r.ID, rule.Trigger)
+	}
+	return err
+}
+
+func requestPlace(id string) subject.Place {
+	return subject.Place{Table: "rights_request", Row: id, Column: "sealed"}
+}
+
+// purposeOf returns the declared purpose under which requests are kept: the one
+// with a rule that waits for an event of requests, else one named for them; nil
+// when none is declared. Then only the log keeps that there was a request.
+func purposeOf(plan *policy.Plan) *policy.Purpose {
+	for i := range plan.Retention {
+		if strings.HasPrefix(plan.Retention[i].Trigger, "request.") {
+			return plan.Purpose(plan.Retention[i].Purpose)
+		}
+	}
+	for _, id := range []string{"rights_requests", "answer_requests", "handle_requests", "requests", "rights"} {
+		if p := plan.Purpose(id); p != nil && plan.RuleOf(id, "") != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+// holderOf returns the feature that keeps a record.
+func (s *Service) holderOf(name string) subject.Holder {
+	i := slices.IndexFunc(s.Holders, func(h subject.Holder) bool { return h.Name() == name })
+	if i < 0 {
+		return nil
+	}
+	return s.Holders[i]
+}
+
+// baseURL is the address of the site that a request came to, when it is
+// declared; else of the first site. What a request says is never put into a mail.
+func (s *Service) baseURL(l text.Lang, path string) string {
+	plan := s.Plan()
+	for _, site := range plan.Sites {
+		if len(site.Hosts) > 0 {
+			scheme := "https://"
+			if site.TLS != nil && !*site.TLS {
+				scheme = "http://"
+			}
+			return scheme + site.Hosts[0] + path + "?lang=" + string(l)
+		}
+	}
+	return path
+}
