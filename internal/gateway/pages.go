@@ -1,0 +1,87 @@
+package gateway
+
+import (
+	"embed"
+	"fmt"
+	"net/http"
+
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+//go:embed *.html
+var files embed.FS
+
+var pages = web.Parse(files)
+
+// PublicRoutes registers what browsers send about stopped requests.
+func (s *Service) PublicRoutes(mux *http.ServeMux) {
+	mux.Handle("POST "+reportPath, web.Wrap(s.Log, s.receive))
+}
+
+// StaffRoutes returns the addresses of the Backoffice.
+func (s *Service) StaffRoutes() []web.Route {
+	return []web.Route{{Pattern: "GET /drift", Need: web.Consent, Handler: s.driftPage}}
+}
+
+// StaffNav returns the menu's entries.
+func (s *Service) StaffNav() []web.Nav {
+	return []web.Nav{{Path: "/drift", TextID: "gateway.nav.drift", Icon: "alert", Need: web.Consent, Order: 55}}
+}
+
+type driftPage struct {
+	web.Frame
+	Sites      []siteMode
+	Undeclared []driftLine
+	Waiting    []driftLine // declared, and not allowed by the visitor's choice
+}
+
+type siteMode struct {
+	Name    text.Text
+	ID      string
+	Enforce bool
+}
+
+type driftLine struct {
+	Drift
+	Label text.Text // of the service or purpose it is declared for
+}
+
+func (s *Service) driftPage(w http.ResponseWriter, r *http.Request) error {
+	if err := s.flush(r.Context(), true); err != nil {
+		return err
+	}
+	drifts, err := s.Drifts(r.Context(), s.DB)
+	if err != nil {
+		return fmt.Errorf("list drift: %w", err)
+	}
+	page := driftPage{Frame: s.House.Backoffice(r)}
+	plan := s.Plan()
+	if plan != nil {
+		for _, site := range plan.Sites {
+			page.Sites = append(page.Sites, siteMode{site.Name, site.ID, site.Mode == "enforce"})
+		}
+	}
+	for _, d := range drifts {
+		line := driftLine{Drift: d, Label: labelOf(plan, d.Service)}
+		if d.Service == "" {
+			page.Undeclared = append(page.Undeclared, line)
+		} else {
+			page.Waiting = append(page.Waiting, line)
+		}
+	}
+	return web.Render(w, http.StatusOK, pages, "drift", web.Backoffice, page)
+}
+
+func labelOf(plan *policy.Plan, id string) text.Text {
+	if plan != nil {
+		if svc := plan.Service(id); svc != nil {
+			return svc.Label
+		}
+		if p := plan.Purpose(id); p != nil {
+			return p.Label
+		}
+	}
+	return text.Text{text.EN: id}
+}

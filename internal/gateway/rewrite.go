@@ -1,0 +1,352 @@
+package gateway
+
+import (
+	"bytes"
+	"html"
+	"io"
+	"sync"
+)
+
+// markup says what is put into a page. Each function may be nil.
+type markup struct {
+	head func(lang string) []byte
+	foot func(lang string, embeds bool) []byte
+	// embed returns the service and the placeholder of an iframe that must not
+	// load; no service when it may.
+	embed func(lang, src, title, width, height string) (service string, placeholder []byte)
+}
+
+// rewriter streams HTML: what it does not insert or make inert passes byte by
+// byte. It follows the tokenizer of the HTML standard as far as needed to know
+// what is a tag, holds back at most one tag of bounded size, and leaves what it
+// does not understand alone.
+type rewriter struct {
+	src io.ReadCloser
+	m   markup
+	buf *[]byte
+
+	in, out []byte
+	sent    int // of out
+	err     error
+
+	now    []byte // what scan is looking at
+	at     int    // how much of it is handled
+	copied int    // how much of it is in out
+
+	mode    mode
+	element []byte // in raw text: the name that ends it
+	next    mode   // after the tag
+	attr    attrState
+
+	lang               string
+	tags               bool // a tag was seen: this is a page
+	headDone, footDone bool
+	embeds             bool
+}
+
+type mode uint8
+
+const (
+	inText mode = iota
+	inTag
+	inComment
+	inBogus // <!…> and <?…>
+	inRaw   // script, style, title, …
+	inEscaped
+	inDoubleEscaped // <script><!--<script>
+	inPlain         // after <plaintext>
+)
+
+const (
+	chunk   = 16 << 10
+	maxTag  = 16 << 10 // an iframe's tag that is longer passes as it is
+	maxName = 16       // longer than the name of any element that matters
+)
+
+var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
+
+func newRewriter(src io.ReadCloser, m markup) *rewriter {
+	return &rewriter{src: src, m: m, buf: chunks.Get().(*[]byte)}
+}
+
+func (w *rewriter) Close() error {
+	if w.buf != nil {
+		chunks.Put(w.buf)
+		w.buf = nil
+	}
+	return w.src.Close()
+}
+
+func (w *rewriter) Read(p []byte) (int, error) {
+	for w.sent == len(w.out) {
+		if w.err != nil {
+			return 0, w.err
+		}
+		if w.buf == nil {
+			return 0, io.ErrClosedPipe
+		}
+		w.out, w.sent = w.out[:0], 0
+		n, err := w.src.Read(*w.buf)
+		w.in = append(w.in, (*w.buf)[:n]...)
+		w.err = err
+		w.in = w.in[:copy(w.in, w.scan(w.in, err != nil))]
+		if err == io.EOF {
+			w.end()
+		}
+	}
+	n := copy(p, w.out[w.sent:])
+	w.sent += n
+	return n, nil
+}
+
+// end inserts at the end of a page what found no better place.
+func (w *rewriter) end() {
+	if !w.tags || w.mode != inText {
+		return
+	}
+	w.insertHead()
+	w.insertFoot()
+}
+
+// scan handles b and returns what needs more bytes to be understood.
+func (w *rewriter) scan(b []byte, last bool) []byte {
+	w.now, w.at, w.copied = b, 0, 0
+	for w.at < len(b) {
+		n := w.piece(b[w.at:], last)
+		if n == 0 { // more bytes are needed
+			if !last {
+				break
+			}
+			n = len(b) - w.at
+		}
+		w.at += n
+	}
+	w.flush()
+	return b[w.at:]
+}
+
+// piece handles the beginning of b and returns its length, or 0 when it needs more.
+func (w *rewriter) piece(b []byte, last bool) int {
+	switch w.mode {
+	case inText:
+		return w.text(b, last)
+	case inTag:
+		return w.tag(b)
+	case inComment:
+		return w.until(b, last, "-->", "--!>")
+	case inBogus:
+		return w.until(b, last, ">")
+	case inRaw, inEscaped, inDoubleEscaped:
+		return w.raw(b, last)
+	}
+	return len(b) // after <plaintext> everything is text
+}
+
+// flush copies what is handled to out.
+func (w *rewriter) flush() {
+	if w.copied < w.at {
+		w.out = append(w.out, w.now[w.copied:w.at]...)
+	}
+	w.copied = max(w.copied, w.at)
+}
+
+// insert puts something before what is being handled.
+func (w *rewriter) insert(b []byte) {
+	w.flush()
+	w.out = append(w.out, b...)
+}
+
+// text handles text up to and including the beginning of the next tag. It returns
+// how many bytes pass, or 0 when it needs more.
+func (w *rewriter) text(b []byte, last bool) int {
+	at := bytes.IndexByte(b, '<')
+	if at != 0 {
+		if at < 0 {
+			return len(b)
+		}
+		return at
+	}
+	if len(b) < 2 {
+		return 0
+	}
+	switch c := b[1]; {
+	case c == '!':
+		return w.declaration(b, last)
+	case c == '?':
+		w.mode = inBogus
+		return 2
+	case c == '/' && len(b) < 3:
+		return 0
+	case c == '/' && isLetter(b[2]):
+		return w.open(b, 2, last)
+	case c == '/' && b[2] == '>':
+		return 3
+	case c == '/':
+		w.mode = inBogus
+		return 2
+	case isLetter(c):
+		return w.open(b, 1, last)
+	}
+	return 1
+}
+
+func (w *rewriter) declaration(b []byte, last bool) int {
+	if len(b) < 5 && !last && bytes.HasPrefix([]byte("<!-->"), b) {
+		return 0
+	}
+	switch {
+	case bytes.HasPrefix(b, []byte("<!-->")):
+		return 5
+	case bytes.HasPrefix(b, []byte("<!--->")):
+		return 6
+	case bytes.HasPrefix(b, []byte("<!--")):
+		if len(b) < 6 && !last {
+			return 0
+		}
+		w.mode = inComment
+		return 4
+	}
+	w.mode = inBogus
+	return 2
+}
+
+// open handles the beginning of a tag, whose name begins at from.
+func (w *rewriter) open(b []byte, from int, last bool) int {
+	end := from
+	for end < len(b) && end-from <= maxName && !isSpace(b[end]) && b[end] != '/' && b[end] != '>' {
+		end++
+	}
+	if end == len(b) && end-from <= maxName && !last {
+		return 0
+	}
+	var small [maxName + 1]byte
+	name := lower(small[:0], b[from:end])
+	if from == 1 && (string(name) == "iframe" || string(name) == "html") {
+		if n := tagLength(b); n > 0 {
+			return w.whole(b[:n], string(name))
+		} else if len(b) < maxTag && !last {
+			return 0
+		}
+	}
+	w.tags = true
+	if from == 1 {
+		w.start(name)
+	} else {
+		w.stop(name)
+	}
+	w.mode, w.attr = inTag, beforeName
+	if gt := bytes.IndexByte(b[end:], '>'); gt >= 0 && bytes.IndexByte(b[end:end+gt], '=') < 0 {
+		w.mode = w.next // without values, the first > ends the tag
+		return end + gt + 1
+	}
+	return end
+}
+
+// start prepares for the element whose start tag follows.
+func (w *rewriter) start(name []byte) {
+	w.next = inText
+	switch string(name) {
+	case "script", "style", "title", "textarea", "xmp", "iframe", "noembed", "noframes":
+		w.next, w.element = inRaw, append(w.element[:0], name...)
+	case "plaintext":
+		w.next = inPlain
+	}
+	switch string(name) {
+	case "html", "head", "meta", "title", "link", "style", "script", "base", "noscript", "template", "bgsound", "basefont", "noframes":
+	default: // the head has ended, with or without a tag that says so
+		w.insertHead()
+	}
+}
+
+func (w *rewriter) stop(name []byte) {
+	w.next = inText
+	switch string(name) {
+	case "head":
+		w.insertHead()
+	case "body", "html":
+		w.insertHead()
+		w.insertFoot()
+	}
+}
+
+func (w *rewriter) insertHead() {
+	if w.headDone {
+		return
+	}
+	w.headDone = true
+	if w.m.head != nil {
+		w.insert(w.m.head(w.lang))
+	}
+}
+
+func (w *rewriter) insertFoot() {
+	if w.footDone {
+		return
+	}
+	w.footDone = true
+	if w.m.foot != nil {
+		w.insert(w.m.foot(w.lang, w.embeds))
+	}
+}
+
+// whole handles a start tag that is there in one piece.
+func (w *rewriter) whole(tag []byte, name string) int {
+	w.tags = true
+	w.start([]byte(name))
+	w.mode = w.next
+	if name == "html" {
+		w.lang = value(tag, "lang")
+		return len(tag)
+	}
+	src := value(tag, "src")
+	if w.m.embed == nil || src == "" {
+		return len(tag)
+	}
+	service, placeholder := w.m.embed(w.lang, src, value(tag, "title"), value(tag, "width"), value(tag, "height"))
+	if service != "" {
+		w.embeds = true
+		w.insert(placeholder)
+		w.insert(inert(tag, service))
+		w.copied += len(tag) // in its inert form
+	}
+	return len(tag)
+}
+
+// inert returns an iframe's tag that loads nothing, with its address kept aside.
+func inert(tag []byte, service string) []byte {
+	const name = len("<iframe")
+	out := bytes.Clone(tag[:name])
+	out = append(out, ` hidden data-tillid="`+html.EscapeString(service)+`"`...)
+	from := name
+	for a := range attributes(tag) {
+		if string(a.name) == "src" {
+			out = append(out, tag[from:a.at]...)
+			out = append(out, "data-tillid-"...)
+			from = a.at
+		}
+	}
+	return append(out, tag[from:]...)
+}
+
+func (w *rewriter) until(b []byte, last bool, ends ...string) int {
+	best, longest := -1, 0
+	for _, e := range ends {
+		longest = max(longest, len(e))
+		if i := bytes.Index(b, []byte(e)); i >= 0 && (best < 0 || i+len(e) < best) {
+			best = i + len(e)
+		}
+	}
+	if best >= 0 {
+		w.mode = inText
+		return best
+	}
+	return keep(b, longest-1, last)
+}
+
+// keep returns how many bytes pass when the last n must be seen again with more.
+func keep(b []byte, n int, last bool) int {
+	if last {
+		return len(b)
+	}
+	return max(0, len(b)-n)
+}
