@@ -128,6 +128,13 @@ func problemOf(r *http.Request, err error) problem {
 	return p
 }
 
+// Say returns what happened and what to do about it, as Wrap would tell it: for
+// a form that is shown again with its mistake.
+func Say(l text.Lang, err error) (what, hint string) {
+	f := fault.Of(err)
+	return words(l, f, kindWord(f.Kind))
+}
+
 // words returns what happened and what to do, in the visitor's language where the catalogues have it.
 func words(l text.Lang, f *fault.Error, kind string) (detail, hint string) {
 	if f.ID != "" {
