@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
+	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 
 	"github.com/tillid/tillid/internal/text"
 )
@@ -102,13 +103,12 @@ func unwanted(r rune, rest string) string {
 
 // parse reads the one document of src as nodes.
 func (d *decoder) parse(src []byte) *yaml.Node {
-	if depth(d.lines) > 4*maxDepth {
-		d.problem(1, 1, "", "Nest less.", "The file is nested too deeply.")
-		return nil
+	dec, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithV4Defaults(), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(2*maxDepth))))
+	if err != nil {
+		panic("policy: yaml options: " + err.Error()) // they are constants
 	}
-	dec := yaml.NewDecoder(bytes.NewReader(src))
 	var doc yaml.Node
-	if err := dec.Decode(&doc); err != nil {
+	if err := dec.Load(&doc); err != nil {
 		if errors.Is(err, io.EOF) {
 			d.problem(1, 1, "", "tillid init writes a first declaration.", "The file is empty.")
 			return nil
@@ -117,7 +117,7 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		return nil
 	}
 	var second yaml.Node
-	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
+	if err := dec.Load(&second); !errors.Is(err, io.EOF) {
 		d.problem(max(second.Line, 1), 1, "", "Keep one document; take out the line with ---.", "The file holds more than one document.")
 		return nil
 	}
@@ -131,29 +131,6 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 		return nil
 	}
 	return doc.Content[0]
-}
-
-// depth is how deep brackets nest at most, counted roughly: it keeps the
-// parser's own recursion bounded.
-func depth(lines []string) int {
-	now, most := 0, 0
-	for _, line := range lines {
-		for _, r := range line {
-			switch r {
-			case '[', '{':
-				now++
-				most = max(most, now)
-			case ']', '}':
-				now = max(0, now-1)
-			}
-		}
-		dashes := 0
-		for rest := strings.TrimLeft(line, " "); strings.HasPrefix(rest, "- ") || strings.HasPrefix(rest, "? "); rest = strings.TrimLeft(rest[2:], " ") {
-			dashes++
-		}
-		most = max(most, dashes)
-	}
-	return most
 }
 
 var lineOf = regexp.MustCompile(`line (\d+)`)
