@@ -46,11 +46,6 @@ func Agreement(plan *policy.Plan, v version.Version, l text.Lang, a *policy.Agre
 	return b.doc, nil
 }
 
-func (s Sentence) end() Sentence {
-	s.Text = end(s.Text)
-	return s
-}
-
 // suppliedBody returns the text of body: file, checked against its declared hash.
 func suppliedBody(a *policy.Agreement, files version.Files) ([]byte, error) {
 	body, err := files.ReadFile(a.File)
@@ -95,7 +90,7 @@ func (w agreementWriter) articles() {
 	w.article("subject", ".purpose", w.say(".label", "subject.what", "Label", a.Label.In(w.lang)), w.say(".purpose", "subject.detail"), w.say("", "subject.rights"))
 	s := w.article("instruction", ".instructions", w.say(".instructions", "instruction.only"))
 	if a.Instructions.In(w.lang) != "" {
-		s.para(w.own(w.path+".instructions", "instructions", a.Instructions))
+		s.para(w.own(w.path+".instructions", "instructions", a.Instructions).end())
 	}
 	s.para(w.say(".instructions", "instruction.law"), w.say(".instructions", "instruction.unlawful"))
 	w.article("confidence", ".measures", w.say(".measures", "confidence.people"), w.say(".measures", "confidence.need"))
@@ -112,7 +107,7 @@ func (w agreementWriter) articles() {
 	if a.Audit.In(w.lang) != "" {
 		s.para(w.own(w.path+".audit", "audit", a.Audit))
 	}
-	w.article("term", ".duration", w.say(".duration", "term.start"), w.say(".duration", "term.change"), w.say("", "term.precedence"))
+	w.article("term", ".duration", w.say(".duration", "term.start"), w.say(".duration", "term.change"), w.precedence())
 }
 
 func (w agreementWriter) authorisation() []Sentence {
@@ -142,6 +137,14 @@ func (w agreementWriter) ending() []Sentence {
 	return append(said, w.say(".end_of_contract", "end.choice"), w.say(".end_of_contract", "end.law"))
 }
 
+// precedence says which language applies; with one language it needs none.
+func (w agreementWriter) precedence() Sentence {
+	if len(w.plan.Languages) < 2 {
+		return w.say("", "term.written")
+	}
+	return w.say("", "term.precedence")
+}
+
 // appendixA describes the processing.
 func (w agreementWriter) appendixA() {
 	a := w.a
@@ -159,7 +162,7 @@ func (w agreementWriter) appendixA() {
 func (w agreementWriter) ownFact(at, term string, t text.Text) Fact {
 	f := Fact{Term: w.say(at, term)}
 	if t.In(w.lang) != "" {
-		f.Lines = [][]Sentence{line(w.own(w.path+at, "own", t))}
+		f.Lines = [][]Sentence{line(w.own(w.path+at, "own", t).end())}
 	}
 	return f
 }
@@ -191,7 +194,7 @@ func (w agreementWriter) appendixB() {
 
 func (w agreementWriter) subTable(engaged []policy.Engagement) Table {
 	t := Table{
-		Head: line(w.t("parties", "recipients.who"), w.say(".sub_processors", "b.address"), w.t("engagements", "recipients.does"), w.t("parties", "recipients.where")),
+		Head:   line(w.t("parties", "recipients.who"), w.say(".sub_processors", "b.address"), w.t("engagements", "recipients.does"), w.t("parties", "recipients.where")),
 		Widths: []float64{3, 4, 5, 2},
 	}
 	var g Group
@@ -206,7 +209,7 @@ func (w agreementWriter) subTable(engaged []policy.Engagement) Table {
 		if p.Address != "" {
 			address = line(w.sentence(at+".address", "address", p.Address))
 		}
-		does := line(w.own("engagements."+e.ID+".service", "service", e.Service))
+		does := line(w.own("engagements."+e.ID+".service", "service", e.Service).end())
 		g.Rows = append(g.Rows, Row{line(w.sentence(at+".legal_name", "party", p.LegalName)), address, does,
 			line(w.sentence(at+".country", "country", country(w.lang, p.Country)))})
 	}

@@ -1,6 +1,7 @@
 package publish
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -49,6 +50,18 @@ func (b *builder) sentence(path, key, words string) Sentence {
 		id += "-" + strconv.Itoa(n)
 	}
 	return Sentence{ID: id, Path: path, Text: words}
+}
+
+// alone makes the next sentence begin on a new line.
+func (s Sentence) alone() Sentence {
+	s.Line = true
+	return s
+}
+
+// end makes a sentence of a label or a clause: a capital first, a mark last.
+func (s Sentence) end() Sentence {
+	s.Text = end(s.Text)
+	return s
 }
 
 func (s Sentence) to(href string) Sentence {
@@ -125,14 +138,19 @@ func (b *builder) day(d policy.Date) string {
 
 func zero(d policy.Duration) bool { d.Set = false; return d == policy.Duration{} }
 
-// inline joins labels as they stand in running text: "Navn, e-mail og IP-adresse".
+// inline joins labels as they stand in running text: "Navn, e-mail og
+// IP-adresse"; labels that hold commas or "og" themselves are parted by semicolons.
 func (b *builder) inline(labels []string) string {
+	and := " " + text.T(b.lang, "publish.and") + " "
 	words := make([]string, len(labels))
 	for i, w := range labels {
 		if i > 0 {
 			w = lower(w)
 		}
 		words[i] = w
+	}
+	if slices.ContainsFunc(labels, func(w string) bool { return strings.Contains(w, ",") || strings.Contains(w, and) }) {
+		return strings.Join(words, "; ")
 	}
 	return text.List(b.lang, words)
 }

@@ -7,5 +7,9 @@ import (
 
 // inWords says what changed from one declaration to another, for people.
 func inWords(from, to *policy.Plan, l text.Lang) []string {
-	return nil
+	var words []string
+	for _, c := range policy.Diff(from, to) {
+		words = append(words, c.Text.In(l))
+	}
+	return words
 }

@@ -2,6 +2,8 @@ package publish
 
 import (
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
@@ -68,16 +70,16 @@ func (b *builder) deviceRow(d *policy.DeviceAccess) Row {
 	if technology == "" {
 		technology = "cookie"
 	}
-	name := line(b.sentence(path, "cookie", d.ID), b.t(path+".technology", "technology."+technology))
+	name := line(b.sentence(path, "cookie", d.ID).alone(), b.t(path+".technology", "technology."+technology))
 	var why []Sentence
 	switch p := b.plan.Purpose(d.Purpose); {
 	case d.Describe.In(b.lang) != "":
-		why = append(why, b.own(path+".description", "describe", d.Describe))
+		why = append(why, b.own(path+".description", "describe", d.Describe).end())
 	case p != nil:
-		why = append(why, b.own(path+".purpose", "purpose", p.Label))
+		why = append(why, b.own(path+".purpose", "purpose", p.Label).end())
 	}
 	if d.Necessity.In(b.lang) != "" {
-		why = append(why, b.own(path+".necessity", "necessity", d.Necessity))
+		why = append(why, b.own(path+".necessity", "necessity", d.Necessity).end())
 	}
 	return Row{name, why, b.lives(d), b.setBy(d)}
 }
@@ -104,9 +106,9 @@ func (b *builder) setBy(d *policy.DeviceAccess) []Sentence {
 	switch {
 	case party != nil:
 		said = append(said, b.sentence(path+".party", "party", text.T(b.lang, "publish.cookies.party",
-			"Name", party.LegalName, "Country", country(b.lang, party.Country))))
+			"Name", party.LegalName, "Country", country(b.lang, party.Country))).alone())
 	default:
-		said = append(said, b.t(path+".party", "cookies.self", "Name", b.plan.Controller.LegalName))
+		said = append(said, b.t(path+".party", "cookies.self", "Name", b.plan.Controller.LegalName).alone())
 	}
 	if d.ThirdParty != nil {
 		said = append(said, b.t(path+".third_party_access", "cookies."+either(*d.ThirdParty, "readable", "unreadable")))
@@ -132,9 +134,14 @@ func (b *builder) service(s *policy.Service) []Sentence {
 	return said
 }
 
-// end makes a sentence of a label.
+// end makes a sentence of a label or a clause.
 func end(s string) string {
-	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
+	if s == "" {
+		return ""
+	}
+	first, n := utf8.DecodeRuneInString(s)
+	s = string(unicode.ToUpper(first)) + s[n:]
+	if strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s
 	}
 	return s + "."

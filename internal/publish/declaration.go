@@ -129,4 +129,3 @@ func sourceLines(plan *policy.Plan, d *Document, findings []Finding) []sourceLin
 	}
 	return lines
 }
-

@@ -22,6 +22,7 @@ type Sentence struct {
 	Path string // for example purposes.answer_enquiry.legal_basis
 	Text string
 	Href string // where it leads, for links
+	Line bool   // the next sentence begins on a line of its own
 }
 
 // Section is a heading with what stands below it.

@@ -26,6 +26,26 @@ func (e *edition) zone() *time.Location {
 	return e.plan.Loc
 }
 
+// address is where a link leads from a page that is read outside the site: on
+// paper, in a file. Links within the document lead nowhere there.
+func (e *edition) address(s Sentence) string {
+	href := string(s.URL())
+	if strings.HasPrefix(href, "#") {
+		return ""
+	}
+	if !strings.HasPrefix(href, "/") {
+		return href
+	}
+	if len(e.plan.Sites) == 0 || len(e.plan.Sites[0].Hosts) == 0 {
+		return ""
+	}
+	scheme := "https://"
+	if tls := e.plan.Sites[0].TLS; tls != nil && !*tls {
+		scheme = "http://"
+	}
+	return scheme + e.plan.Sites[0].Hosts[0] + href
+}
+
 // Documents writes every document of a version in one language.
 func Documents(plan *policy.Plan, v version.Version, l text.Lang) ([]*Document, error) {
 	docs := []*Document{Policy(plan, v, l), Cookies(plan, v, l), Browsers(plan, v, l)}
@@ -100,4 +120,3 @@ func digest(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
 }
-

@@ -33,7 +33,7 @@ func (s Sentence) URL() template.URL {
 // Ends reports whether the sentence ends with a mark, so that the next one may
 // follow on the same line.
 func (s Sentence) Ends() bool {
-	return s.Text != "" && strings.ContainsAny(s.Text[len(s.Text)-1:], ".:!?,")
+	return !s.Line && s.Text != "" && strings.ContainsAny(s.Text[len(s.Text)-1:], ".:!?,")
 }
 
 // frame is everything around a document on its archived page. It depends only

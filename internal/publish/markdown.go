@@ -12,58 +12,58 @@ import (
 func (e *edition) markdown(d *Document) []byte {
 	var b bytes.Buffer
 	if d.Label != nil {
-		fmt.Fprintf(&b, "> %s\n\n", md(*d.Label))
+		fmt.Fprintf(&b, "> %s\n\n", e.md(*d.Label))
 	}
-	fmt.Fprintf(&b, "# %s\n\n%s\n\n", escape(d.Title.Text), mdLine(d.Lead, "  \n"))
+	fmt.Fprintf(&b, "# %s\n\n%s\n\n", escape(d.Title.Text), e.mdLine(d.Lead, "  \n"))
 	fmt.Fprintf(&b, "*%s. %s*\n", escape(e.plan.Controller.LegalName),
 		text.T(d.Lang, "publish.page.in_force", "Number", e.version.Number, "Date", text.Date(d.Lang, e.version.EffectiveAt.In(e.zone()))))
 	for _, s := range d.Sections {
 		fmt.Fprintf(&b, "\n%s %s\n", strings.Repeat("#", s.Level), escape(s.Heading.Text))
 		for _, block := range s.Blocks {
 			b.WriteByte('\n')
-			mdBlock(&b, block, s.Apart)
+			e.mdBlock(&b, block, s.Apart)
 		}
 	}
 	return b.Bytes()
 }
 
-func mdBlock(b *bytes.Buffer, block Block, apart bool) {
+func (e *edition) mdBlock(b *bytes.Buffer, block Block, apart bool) {
 	quote := ""
 	if apart {
 		quote = "> "
 	}
 	switch {
 	case block.Para != nil:
-		fmt.Fprintf(b, "%s%s\n", quote, mdLine(block.Para, "  \n"+quote))
+		fmt.Fprintf(b, "%s%s\n", quote, e.mdLine(block.Para, "  \n"+quote))
 	case block.List != nil:
 		for i, item := range block.List.Items {
 			mark := "-"
 			if block.List.Ordered {
 				mark = fmt.Sprintf("%d.", i+1)
 			}
-			fmt.Fprintf(b, "%s%s %s\n", quote, mark, mdLine(item, " "))
+			fmt.Fprintf(b, "%s%s %s\n", quote, mark, e.mdLine(item, " "))
 		}
 	case block.Facts != nil:
 		for _, f := range block.Facts {
-			mdFact(b, f)
+			e.mdFact(b, f)
 		}
 	case block.Table != nil:
-		mdTable(b, block.Table)
+		e.mdTable(b, block.Table)
 	}
 }
 
-func mdFact(b *bytes.Buffer, f Fact) {
+func (e *edition) mdFact(b *bytes.Buffer, f Fact) {
 	if len(f.Lines) == 1 {
-		fmt.Fprintf(b, "- **%s:** %s\n", escape(f.Term.Text), mdLine(f.Lines[0], " "))
+		fmt.Fprintf(b, "- **%s:** %s\n", escape(f.Term.Text), e.mdLine(f.Lines[0], " "))
 		return
 	}
 	fmt.Fprintf(b, "- **%s:**\n", escape(f.Term.Text))
 	for _, l := range f.Lines {
-		fmt.Fprintf(b, "  - %s\n", mdLine(l, " "))
+		fmt.Fprintf(b, "  - %s\n", e.mdLine(l, " "))
 	}
 }
 
-func mdTable(b *bytes.Buffer, t *Table) {
+func (e *edition) mdTable(b *bytes.Buffer, t *Table) {
 	for _, h := range t.Head {
 		fmt.Fprintf(b, "| %s ", cell(h.Text))
 	}
@@ -74,7 +74,7 @@ func mdTable(b *bytes.Buffer, t *Table) {
 		}
 		for _, row := range g.Rows {
 			for _, c := range row {
-				fmt.Fprintf(b, "| %s ", strings.ReplaceAll(mdLine(c, " · "), "|", `\|`))
+				fmt.Fprintf(b, "| %s ", strings.ReplaceAll(e.mdLine(c, " · "), "|", `\|`))
 			}
 			b.WriteString("|\n")
 		}
@@ -84,7 +84,7 @@ func mdTable(b *bytes.Buffer, t *Table) {
 func cell(s string) string { return strings.ReplaceAll(escape(s), "|", `\|`) }
 
 // mdLine joins sentences; between two that no mark parts stands part.
-func mdLine(sentences []Sentence, part string) string {
+func (e *edition) mdLine(sentences []Sentence, part string) string {
 	var b strings.Builder
 	for i, s := range sentences {
 		if i > 0 && sentences[i-1].Ends() {
@@ -92,14 +92,14 @@ func mdLine(sentences []Sentence, part string) string {
 		} else if i > 0 {
 			b.WriteString(part)
 		}
-		b.WriteString(md(s))
+		b.WriteString(e.md(s))
 	}
 	return b.String()
 }
 
-func md(s Sentence) string {
-	href := string(s.URL())
-	if href == "" || strings.HasPrefix(href, "#") {
+func (e *edition) md(s Sentence) string {
+	href := e.address(s)
+	if href == "" {
 		return escape(s.Text)
 	}
 	return fmt.Sprintf("[%s](<%s>)", escape(s.Text), strings.NewReplacer("<", "%3C", ">", "%3E", "\n", "").Replace(href))

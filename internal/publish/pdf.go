@@ -34,6 +34,7 @@ const (
 // paper draws one document on A4.
 type paper struct {
 	*fpdf.Fpdf
+	e     *edition
 	doc   *Document
 	width float64 // of the text
 }
@@ -41,7 +42,7 @@ type paper struct {
 // pdf renders a document. The same document under the same version gives the
 // same bytes: dates come from the version, and objects are written in order.
 func (e *edition) pdf(d *Document) ([]byte, error) {
-	p := &paper{Fpdf: fpdf.New("P", "mm", "A4", ""), doc: d}
+	p := &paper{Fpdf: fpdf.New("P", "mm", "A4", ""), e: e, doc: d}
 	p.SetCatalogSort(true)
 	p.SetCreationDate(e.version.PublishedAt.UTC())
 	p.SetModificationDate(e.version.PublishedAt.UTC())
@@ -93,8 +94,8 @@ func (p *paper) footer(e *edition) {
 	}
 	words := text.T(p.doc.Lang, "publish.page.footer", "Name", e.plan.Controller.LegalName, "Title", p.doc.Title.Text,
 		"Number", e.version.Number, "Hash", e.plan.Hash[:min(12, len(e.plan.Hash))])
-	p.CellFormat(p.width-20, 3.6, words, "", 0, "L", false, 0, "")
-	p.CellFormat(20, 3.6, fmt.Sprintf("%d / {nb}", p.PageNo()), "", 0, "R", false, 0, "")
+	p.CellFormat(14, 3.6, fmt.Sprintf("%d / {nb}", p.PageNo()), "", 0, "L", false, 0, "")
+	p.CellFormat(p.width-14, 3.6, words, "", 0, "R", false, 0, "")
 }
 
 func (p *paper) cover(e *edition) {
@@ -202,16 +203,27 @@ func (p *paper) flow(sentences []Sentence, h float64, colour func()) {
 				p.Ln(h)
 			}
 		}
-		href := string(s.URL())
-		if strings.HasPrefix(href, "http") || strings.HasPrefix(href, "mailto:") {
+		if href := p.e.address(s); href != "" {
 			p.link()
-			p.WriteLinkString(h, s.Text, href)
+			p.WriteLinkString(h, p.words(s), href)
 			colour()
 			continue
 		}
 		colour()
 		p.Write(h, s.Text)
 	}
+}
+
+// words are what paper shows of a sentence: a link to a page of ours says where it leads.
+func (p *paper) words(s Sentence) string {
+	if !strings.HasPrefix(s.Href, "/") {
+		return s.Text
+	}
+	_, host, ok := strings.Cut(p.e.address(s), "://")
+	if !ok {
+		return s.Text
+	}
+	return s.Text + " (" + host + ")"
 }
 
 // indented runs f with the text narrowed to a column.
@@ -258,14 +270,14 @@ func (p *paper) height(sentences []Sentence, width float64) float64 {
 		} else if i > 0 {
 			run += " "
 		}
-		run += s.Text
+		run += p.words(s)
 	}
 	count()
 	return float64(max(lines, 1)) * lineHeight
 }
 
 func (p *paper) facts(facts []Fact) {
-	const term = 42.0
+	const term = 47.0
 	for _, f := range facts {
 		var need float64
 		for _, l := range f.Lines {

@@ -2,6 +2,7 @@ package publish
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -187,7 +188,7 @@ func (b *builder) purpose(p *policy.Purpose) {
 	path := "purposes." + p.ID
 	s := b.section("purpose-"+slug(p.ID), 3, b.own(path+".label", "purpose", p.Label))
 	if p.Description.In(b.lang) != "" {
-		s.para(b.own(path+".description", "description", p.Description))
+		s.para(b.own(path+".description", "description", p.Description).end())
 	}
 	s.facts(
 		b.dataFact(p),
@@ -236,7 +237,7 @@ func (b *builder) interestFact(p *policy.Purpose) Fact {
 	path := "purposes." + p.ID + ".legal_basis.interest"
 	f := b.fact(path, "interest")
 	if p.Basis != nil && p.Basis.Art == "6.1.f" && p.Basis.Interest.In(b.lang) != "" {
-		f.Lines = [][]Sentence{line(b.own(path, "interest", p.Basis.Interest))}
+		f.Lines = [][]Sentence{line(b.own(path, "interest", p.Basis.Interest).end())}
 	}
 	return f
 }
@@ -287,7 +288,7 @@ func (b *builder) provisionFact(p *policy.Purpose) Fact {
 	if p.Provision != "" {
 		said := line(b.t(path+".provision", "provision."+p.Provision))
 		if p.Consequence.In(b.lang) != "" {
-			said = append(said, b.own(path+".consequence", "consequence", p.Consequence))
+			said = append(said, b.own(path+".consequence", "consequence", p.Consequence).end())
 		}
 		f.Lines = append(f.Lines, said)
 	}
@@ -302,15 +303,15 @@ func (b *builder) provisionFact(p *policy.Purpose) Fact {
 func (b *builder) formLines(form *policy.Form) [][]Sentence {
 	var lines [][]Sentence
 	var voluntary []string
-	for _, field := range form.Fields {
+	for i, field := range form.Fields {
 		if !field.Required {
 			voluntary = append(voluntary, field.Label.In(b.lang))
 			continue
 		}
-		path := "forms." + form.ID + ".fields"
+		path := fmt.Sprintf("forms.%s.fields[%d]", form.ID, i)
 		said := line(b.t(path, "provision.required", "Field", field.Label.In(b.lang), "Form", form.Label.In(b.lang)))
 		if field.Consequence.In(b.lang) != "" {
-			said = append(said, b.own(path, "field-consequence", field.Consequence))
+			said = append(said, b.own(path+".consequence", "field-consequence", field.Consequence).end())
 		}
 		lines = append(lines, said)
 	}
@@ -333,7 +334,7 @@ func (b *builder) automatedFact(p *policy.Purpose) Fact {
 		}
 	}
 	if p.Logic.In(b.lang) != "" {
-		f.Lines = append(f.Lines, line(b.own(path+".logic", "logic", p.Logic)))
+		f.Lines = append(f.Lines, line(b.own(path+".logic", "logic", p.Logic).end()))
 	}
 	return f
 }

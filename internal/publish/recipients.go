@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"fmt"
+
 	"golang.org/x/text/language"
 	"golang.org/x/text/language/display"
 
@@ -58,7 +60,7 @@ func (b *builder) recipientTable(engagements []policy.Engagement) Table {
 
 func (b *builder) partyName(p *policy.Party) []Sentence {
 	path := "parties." + p.ID
-	said := line(b.sentence(path+".legal_name", "party", p.LegalName))
+	said := line(b.sentence(path+".legal_name", "party", p.LegalName).alone())
 	if len(p.TradingNames) > 0 {
 		said = append(said, b.t(path+".trading_names", "recipients.known_as", "Names", text.List(b.lang, p.TradingNames)))
 	}
@@ -72,7 +74,7 @@ func (b *builder) does(e *policy.Engagement) []Sentence {
 	path := "engagements." + e.ID
 	var said []Sentence
 	if e.Service.In(b.lang) != "" {
-		said = append(said, b.own(path+".service", "service", e.Service))
+		said = append(said, b.own(path+".service", "service", e.Service).end())
 	}
 	said = append(said, b.t(path+".purposes", "recipients.for", "Purposes", b.purposeLabels(e.Purposes)))
 	if parent := b.plan.Engagement(e.Parent); parent != nil {
@@ -134,8 +136,8 @@ func (b *builder) transferLines(e *policy.Engagement) [][]Sentence {
 		return nil
 	}
 	var lines [][]Sentence
-	for _, t := range e.Transfers {
-		path := "engagements." + e.ID + ".transfers"
+	for i, t := range e.Transfers {
+		path := fmt.Sprintf("engagements.%s.transfers[%d]", e.ID, i)
 		said := line(
 			b.t(path, "transfer."+either(t.Access == "access", "access", "storage"), "Name", party.LegalName, "Country", country(b.lang, t.To)),
 			b.t(path, "mechanism."+t.Mechanism, "Name", party.LegalName, "Country", country(b.lang, t.To), "Module", t.Module))
@@ -163,7 +165,7 @@ func (b *builder) sources() {
 	for _, d := range b.plan.Data {
 		if d.Source.In(b.lang) != "" {
 			path := "data." + d.ID
-			items = append(items, line(b.own(path+".label", "source-of", d.Label).colon(), b.own(path+".source", "source", d.Source)))
+			items = append(items, line(b.own(path+".label", "source-of", d.Label).colon(), b.own(path+".source", "source", d.Source).end()))
 		}
 	}
 	for _, f := range b.plan.Forms {

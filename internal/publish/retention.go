@@ -8,16 +8,10 @@ import (
 	"github.com/tillid/tillid/internal/text"
 )
 
-// triggers are the events that the catalogues have words for: "publish.trigger.<event>"
-// completes "3 months after …". An event that is not here is named as it is.
-var triggers = []string{
-	"received", "case.closed", "call.ended", "callback.done", "consent.withdrawn", "consent.expired", "unsubscribed",
-	"contract.ended", "last_contact", "last_visit", "vacancy.closed", "application.decided", "request.closed",
-	"release.withdrawn", "account.closed", "financial_year.ended", "last_activity", "session.ended", "visit.ended",
-}
-
+// trigger says what starts a period: "publish.trigger.<event>" completes "3
+// months after …". An event without words of its own is named as it is.
 func (b *builder) trigger(event string) string {
-	if slices.Contains(triggers, event) {
+	if _, known := policy.EventNamed(event); known {
 		return text.T(b.lang, "publish.trigger."+event)
 	}
 	return text.T(b.lang, "publish.trigger.unknown", "Event", strings.ReplaceAll(event, ".", " "))
@@ -57,8 +51,11 @@ func (b *builder) retention(r *policy.Rule) []Sentence {
 		said = append(said, b.t(path+".floor", "retention.floor",
 			"Data", b.inline(b.dataLabels(f.Data)), "Some", len(f.Data) > 0, "Period", b.period(f.Duration), "Law", b.lawName(f.Law)))
 	}
-	if why := r.Reason.In(b.lang); why != "" {
-		said = append(said, b.own(path+".reason", "retention-reason", r.Reason))
+	if r.Executor == "manual" {
+		said = append(said, b.t(path+".executor", "retention.manual", "Owner", r.Owner))
+	}
+	if r.Reason.In(b.lang) != "" {
+		said = append(said, b.own(path+".reason", "retention-reason", r.Reason).end())
 	}
 	return said
 }

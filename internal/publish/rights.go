@@ -85,7 +85,7 @@ func (b *builder) channels(s *Section) {
 	}
 	said := line(b.t("rights.answer_time", "how.answer", "Period", b.period(d)))
 	if r.Extension.In(b.lang) != "" {
-		said = append(said, b.own("rights.extension", "extension", r.Extension))
+		said = append(said, b.own("rights.extension", "extension", r.Extension).end())
 	}
 	said = append(said, b.t("rights", "how.free"), b.t("rights.id_document", either(r.IDDocument, "how.id", "how.no_id")))
 	s.para(said...)
@@ -137,7 +137,7 @@ func (b *builder) withdrawal() {
 		p := b.plan.Purpose(id)
 		said := line(b.own("purposes."+id+".label", "withdraw", p.Label).colon())
 		if p.Withdrawal.In(b.lang) != "" {
-			said = append(said, b.own("purposes."+id+".withdrawal", "withdrawal", p.Withdrawal))
+			said = append(said, b.own("purposes."+id+".withdrawal", "withdrawal", p.Withdrawal).end())
 		}
 		if b.asked(id) {
 			said = append(said, b.t("purposes."+id+".withdrawal", "link.choices").to(choicesPath))
@@ -197,7 +197,7 @@ func (b *builder) measures() {
 	s := b.section("measures", 2, b.t("measures", "measures.heading"))
 	var items [][]Sentence
 	for _, m := range b.plan.Measures {
-		items = append(items, line(b.own("measures."+m.ID+".statement", "measure", m.Statement)))
+		items = append(items, line(b.own("measures."+m.ID+".statement", "measure", m.Statement).end()))
 	}
 	s.list(items...)
 }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
@@ -44,10 +45,10 @@ type Service struct {
 type Class string
 
 const (
-	First     Class = "first" // the first version of a house
-	Editorial Class = "A"     // nothing that people must be told before it takes effect
-	Notice    Class = "B"     // new purpose, recipient, transfer or longer retention: announced before effect (Art. 13(3))
-	Consent   Class = "C"     // a purpose on consent was altered: old consents do not cover it
+	First     Class = "first"          // the first version of a house
+	Editorial Class = policy.Editorial // nothing that people must be told before it takes effect
+	Notice    Class = policy.Notice    // new purpose, recipient, transfer or longer retention: announced before effect (Art. 13(3))
+	Reconsent Class = policy.Reconsent // a purpose on consent was altered: old consents do not cover it
 )
 
 // Version is one published declaration.
@@ -156,6 +157,11 @@ func (s *Service) Refresh(ctx context.Context) error {
 	}
 	s.state.Store(&state{version: *full, plan: plan, newest: all[0].Number, next: nextEffect(all, v, now)})
 	return nil
+}
+
+// Periodic looks now and then whether another replica has published.
+func (s *Service) Periodic() []job.Periodic {
+	return []job.Periodic{{Name: "version.refresh", Every: 10 * time.Second, Run: s.Refresh}}
 }
 
 // inForce picks from all (newest first) what was in force at t: the version
