@@ -119,7 +119,7 @@ func (s *Service) commandOne(ctx context.Context, tx *db.Tx, f frozenTask, hando
 	switch {
 	case stays:
 		t.State, t.Code, t.Next = NotFound, neverSent, time.Time{}
-	case deletionImpossible(s.Plan(), t.Store):
+	case t.Record != "" && deletionImpossible(s.Plan(), t.Store):
 		t.State, t.Code, t.Next = NotDeletable, noDeletion, time.Time{}
 	}
 	if err := insertTask(ctx, tx, t); err != nil || t.State != Planned {
@@ -139,9 +139,10 @@ type taskPayload struct {
 	Task string `json:"task"`
 }
 
-// schedule asks for the task's next step.
+// schedule asks for the task's next step. A job that comes before Task.Next does
+// nothing, so it does not matter when there are two.
 func (s *Service) schedule(ctx context.Context, tx *db.Tx, t Task) error {
-	return job.Add(ctx, tx, TaskJob, taskPayload{t.ID}, t.Next, fmt.Sprintf("%s@%d", t.ID, t.Next.UnixMilli()))
+	return job.Add(ctx, tx, TaskJob, taskPayload{t.ID}, t.Next, "")
 }
 
 // Jobs returns the job kinds of this package.
@@ -222,6 +223,9 @@ func (s *Service) split(ctx context.Context, t Task, key *subject.Key, refs []co
 			n = t
 		}
 		n.State, n.Code, n.Next = Planned, "", s.Now()
+		if deletionImpossible(s.Plan(), n.Store) {
+			n.State, n.Code, n.Next = NotDeletable, noDeletion, time.Time{}
+		}
 		var err error
 		if n.Sealed, err = sealSecret(key, n.ID, secret{Ref: &ref}); err != nil {
 			return err
@@ -237,11 +241,14 @@ func (s *Service) split(ctx context.Context, t Task, key *subject.Key, refs []co
 			if err := write(ctx, tx, n); err != nil {
 				return err
 			}
+			if n.State != Planned {
+				continue
+			}
 			if err := s.schedule(ctx, tx, n); err != nil {
 				return err
 			}
 		}
-		return nil
+		return s.settle(ctx, tx, t.Case)
 	})
 }
 
