@@ -142,13 +142,7 @@ func (s *Service) settle(ctx context.Context) error {
 			if err := settleRequest(ctx, tx, r.ID); err != nil {
 				return err
 			}
-			record, err := s.Subjects.Get(ctx, tx, r.ID)
-			if err != nil {
-				return err
-			}
-			if rule := s.Plan().Rule(record.Rule); rule != nil {
-				_, err = s.Subjects.Trigger(ctx, tx, r.ID, rule.Trigger)
-			}
+			_, err := s.Subjects.Trigger(ctx, tx, r.ID, ended)
 			return err
 		})
 		if err != nil {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/web"
 )
@@ -149,12 +150,13 @@ func (s *Service) postOpen(w http.ResponseWriter, r *http.Request, _ *web.Pages)
 	if !ok {
 		return spent()
 	}
-	http.SetCookie(w, cookie(r, session, int(sessionLife.Seconds())))
+	http.SetCookie(w, cookie(r, session, 0))
 	http.Redirect(w, r, "/privacy/me/data", http.StatusSeeOther)
 	return nil
 }
 
-// cookie holds the session's token. It is "__Host-" wherever https is.
+// cookie holds the session's token until the browser closes; seconds < 0 removes
+// it. It is "__Host-" wherever https is.
 func cookie(r *http.Request, value string, seconds int) *http.Cookie {
 	c := &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode}
 	if !web.HTTPS(r) {
@@ -165,9 +167,9 @@ func cookie(r *http.Request, value string, seconds int) *http.Cookie {
 
 func cookieName(r *http.Request) string {
 	if web.HTTPS(r) {
-		return "__Host-tillid_me"
+		return "__Host-" + policy.PortalCookie
 	}
-	return "tillid_me"
+	return policy.PortalCookie
 }
 
 // sessionPerson returns the person whose session this browser has open, and keeps it open.

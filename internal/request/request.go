@@ -69,6 +69,7 @@ const (
 	kindErasure  = "erasure"
 	stateDone    = "answered"
 	stateRunning = "running"
+	ended        = "case.closed" // the event of a request that has been answered
 )
 
 // newToken returns a random token of 256 bits.
@@ -189,17 +190,18 @@ func (s *Service) keep(ctx context.Context, tx *db.Tx, key *subject.Key, p subje
 	if err != nil {
 		return fmt.Errorf("write request: %w", err)
 	}
-	record, err := s.Subjects.Add(ctx, tx, subject.Record{ID: r.ID, Person: p, Holder: holder, Kind: r.Kind, Purpose: purpose.ID, Received: r.At})
-	if err != nil {
+	record := subject.Record{ID: r.ID, Person: p, Holder: holder, Kind: r.Kind, Purpose: purpose.ID, Received: r.At}
+	if _, err := s.Subjects.Add(ctx, tx, record); err != nil {
 		return err
 	}
 	r.Sealed = key.Seal(requestPlace(r.ID), plain)
 	if err := insertRequest(ctx, tx, r); err != nil {
 		return err
 	}
-	if rule := s.Plan().Rule(record.Rule); rule != nil && strings.HasPrefix(rule.Trigger, "request.") && r.State == stateDone {
-		_, err = s.Subjects.Trigger(ctx, tx, r.ID, rule.Trigger)
+	if r.State != stateDone {
+		return nil
 	}
+	_, err = s.Subjects.Trigger(ctx, tx, r.ID, ended)
 	return err
 }
 
@@ -207,21 +209,15 @@ func requestPlace(id string) subject.Place {
 	return subject.Place{Table: "rights_request", Row: id, Column: "sealed"}
 }
 
-// purposeOf returns the declared purpose under which requests are kept: the one
-// with a rule that waits for an event of requests, else one named for them; nil
-// when none is declared. Then only the log keeps that there was a request.
+// purposeOf returns the declared purpose under which requests are kept; nil when
+// none is declared, or nothing says when they go. Then only the log keeps that
+// there was a request.
 func purposeOf(plan *policy.Plan) *policy.Purpose {
-	for i := range plan.Retention {
-		if strings.HasPrefix(plan.Retention[i].Trigger, "request.") {
-			return plan.Purpose(plan.Retention[i].Purpose)
-		}
+	p := plan.Purpose(plan.RightsPurpose())
+	if p == nil || plan.RuleOf(p.ID, "") == nil {
+		return nil
 	}
-	for _, id := range []string{"rights_requests", "answer_requests", "handle_requests", "requests", "rights"} {
-		if p := plan.Purpose(id); p != nil && plan.RuleOf(id, "") != nil {
-			return p
-		}
-	}
-	return nil
+	return p
 }
 
 // holderOf returns the feature that keeps a record.
