@@ -26,7 +26,8 @@ import (
 
 // Service publishes documents and serves them.
 type Service struct {
-	House    *web.House
+	House    *web.House // of the site's host
+	Office   *web.House // of the Backoffice
 	Versions *version.Service
 	Signer   ledger.Signer // signs agreements
 	Log      *slog.Logger

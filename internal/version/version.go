@@ -20,7 +20,6 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
-	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
@@ -112,15 +111,18 @@ func (s *Service) Open(ctx context.Context, name string, src []byte, files polic
 	return s.Refresh(ctx)
 }
 
-// Current returns the declaration in force. Open must have succeeded. When the
-// moment of a waiting version has come, it takes effect with this call.
+// Current returns the declaration in force; nil before Open. When the moment of a
+// waiting version has come, it takes effect with this call.
 func (s *Service) Current() *policy.Plan { return s.now().plan }
 
-// InForce returns the version in force.
+// InForce returns the version in force; the zero Version before Open.
 func (s *Service) InForce() Version { return s.now().version }
 
 func (s *Service) now() *state {
 	st := s.state.Load()
+	if st == nil {
+		return &state{}
+	}
 	if !st.next.IsZero() && !s.Now().Before(st.next) {
 		if err := s.Refresh(context.Background()); err != nil {
 			s.Log.Error("version in force cannot be read", "error", err)
@@ -157,11 +159,6 @@ func (s *Service) Refresh(ctx context.Context) error {
 	}
 	s.state.Store(&state{version: *full, plan: plan, newest: all[0].Number, next: nextEffect(all, v, now)})
 	return nil
-}
-
-// Periodic looks now and then whether another replica has published.
-func (s *Service) Periodic() []job.Periodic {
-	return []job.Periodic{{Name: "version.refresh", Every: 10 * time.Second, Run: s.Refresh}}
 }
 
 // inForce picks from all (newest first) what was in force at t: the version
