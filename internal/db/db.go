@@ -7,6 +7,7 @@
 //   - JSON is stored as text and passed as a string; ids are made in Go (NewID);
 //     no serial columns
 //   - dates are computed in Go and passed in as Time; no date functions
+//   - an empty []byte is NULL (SQLite's driver makes it so)
 //   - lists go through List; ordering a nullable column says nulls first/last
 //   - a statement that fails ends the transaction: return its error
 package db

@@ -43,13 +43,16 @@ func (l *Log) Run(ctx context.Context) {
 		look = 30 * time.Second // nobody else writes to the file
 	}
 	for ctx.Err() == nil {
-		pause := look
-		if _, err := l.Sequence(ctx); err != nil && ctx.Err() == nil {
+		n, err := l.Sequence(ctx)
+		if err != nil && ctx.Err() == nil {
 			l.complain(ctx, "number leaves", err)
-			pause = rhythm
 		}
-		wait(ctx, rhythm, nil)
-		wait(ctx, pause-rhythm, l.DB.Bell(bell))
+		if n > 0 || err != nil {
+			wait(ctx, rhythm, nil)
+		}
+		if err == nil {
+			wait(ctx, look, l.DB.Bell(bell))
+		}
 	}
 }
 

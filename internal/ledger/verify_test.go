@@ -297,14 +297,8 @@ func TestVerifyProperty(t *testing.T) {
 		n := rapid.Int64Range(0, size-2).Draw(rt, "number")
 		how := rapid.SampledFrom([]string{"alter", "delete", "move up", "swap"}).Draw(rt, "how")
 		each := rapid.IntRange(1, 9).Draw(rt, "leaves per checkpoint")
-		d, err := db.Open(t.Context(), dbtest.Lite(t)("house"))
-		if err != nil {
-			rt.Fatal(err)
-		}
+		d := dbtest.Open(t, dbtest.Lite(t)("house"))
 		defer d.Close()
-		if err := d.Migrate(t.Context()); err != nil {
-			rt.Fatal(err)
-		}
 		l := newLog(t, d)
 		fill(t, l, int(size), each)
 		last := lastCheckpoint(t, l)
