@@ -281,15 +281,15 @@ func userCommand() *cobra.Command {
 	add := &cobra.Command{
 		Use: "add NAME", Short: "Add a user, or the first administrator of a new house", Args: cobra.ExactArgs(1),
 		Long: `Add a user to an account (its customer number; the controller's own account when
-absent). A first password is printed once; the user changes it after signing in.`,
+absent). A link is printed once, with which the user sets a password.`,
 		Example: "  tillid user add --house /srv/eksempel --role admin astrid",
 		RunE: func(c *cobra.Command, args []string) error {
 			in := func(args []string) url.Values {
 				return url.Values{"name": {args[0]}, "account": {account}, "role": {role}}
 			}
 			return call("user/add", in, func(w io.Writer, u app.UserLine) error {
-				fmt.Fprintf(w, "Customer number  %s\nUser name        %s\nPassword         %s\n", u.Account, u.Name, u.Password)
-				fmt.Fprintln(w, "The password is shown this once. Sign in on the Backoffice's host and change it.")
+				fmt.Fprintf(w, "Customer number  %s\nUser name        %s\nFirst sign-in    %s\n", u.Account, u.Name, u.Link)
+				fmt.Fprintln(w, "Give the link to the user: it works once, for three days, and sets the password.")
 				return nil
 			})(c, args)
 		},

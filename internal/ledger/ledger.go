@@ -136,3 +136,12 @@ func Commit(nonce []byte, pseudonym string) []byte {
 	h.Write([]byte(pseudonym))
 	return h.Sum(nil)
 }
+
+// Size returns how many leaves the last signed checkpoint covers.
+func (l *Log) Size(ctx context.Context) (int64, error) {
+	head, err := l.head(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("size: %w", err)
+	}
+	return head.N, nil
+}

@@ -1,0 +1,317 @@
+// Package app builds one house from its folder and serves many from one
+// process. It is the only package that knows every feature: each gets here what
+// it needs of the others, as plain values and functions.
+package app
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/tillid/tillid/internal/connect"
+	"github.com/tillid/tillid/internal/consent"
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/gateway"
+	"github.com/tillid/tillid/internal/intake"
+	"github.com/tillid/tillid/internal/job"
+	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/mail"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/publish"
+	"github.com/tillid/tillid/internal/request"
+	"github.com/tillid/tillid/internal/retain"
+	"github.com/tillid/tillid/internal/staff"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/version"
+	"github.com/tillid/tillid/internal/web"
+)
+
+// Options are what a process gives to its houses.
+type Options struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Getenv  func(string) string
+	Trusted []netip.Prefix // servers in front whose X-Forwarded-For counts
+	Mail    string         // overrides the house's TILLID_SMTP_URL; the demo's mail room
+	Hasher  *staff.Hasher  // of passwords; nil: argon2id with 64 MiB and three passes
+}
+
+// House is one controller's whole system, built from its folder.
+type House struct {
+	Dir string
+	Now func() time.Time
+	Log *slog.Logger
+
+	options  Options
+	settings Settings
+	folder   *folder
+
+	ledger   *ledger.Log
+	subjects *subject.Service
+	versions *version.Service
+	mail     *mail.Service
+	connect  *connect.Service
+	erase    *erase.Service
+	retain   *retain.Service
+	staff    *staff.Service
+	publish  *publish.Service
+	consent  *consent.Service
+	gateway  *gateway.Service
+	intake   *intake.Service
+	request  *request.Service
+
+	site, office *web.House
+	visits       *web.Limiter // of the public doors
+	runner       *job.Runner
+	checks       []func(context.Context) ([]string, error)
+	pulse        pulse
+	handlers     struct {
+		once         sync.Once
+		site, office http.Handler
+	}
+}
+
+// Open opens the house in dir, making it when the folder holds only a
+// declaration. Whatever is wrong with its files is said here, with what to do.
+func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
+	h := &House{Dir: dir, Now: o.Now, Log: o.Log, options: o}
+	if h.settings, err = readSettings(dir, o.Getenv); err != nil {
+		return nil, err
+	}
+	if o.Mail != "" {
+		h.settings.SMTP = o.Mail
+	}
+	src, err := os.ReadFile(h.draft())
+	if err != nil && !exists(filepath.Join(dir, "tillid.db")) {
+		return nil, fault.New(fault.Invalid, "%s has no tillid.yaml.", dir).
+			WithHint("A house is a folder with a declaration. tillid init --dir %s writes a first one.", dir).Because(err)
+	}
+	if len(src) > 0 && !exists(filepath.Join(dir, "tillid.db")) {
+		if _, problems := policy.Parse(h.draft(), src, Dir(dir)); len(problems) > 0 {
+			return nil, problemsFault(problems)
+		}
+	}
+	if h.folder, err = openFolder(ctx, dir, h.settings, o.Now); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			h.Close()
+		}
+	}()
+	h.wire()
+	if err := h.versions.Open(ctx, h.draft(), src, Dir(dir)); err != nil {
+		return nil, err
+	}
+	h.serveAs()
+	return h, nil
+}
+
+// problemsFault is a declaration that cannot be read, as one error.
+func problemsFault(problems []policy.Problem) error {
+	p := problems[0]
+	return fault.New(fault.Invalid, "%s:%d:%d: %s", p.Pos.File, p.Pos.Line, p.Pos.Col, p.Msg).
+		WithHint("%s There are %d problems in all: tillid lint %s", p.Hint, len(problems), p.Pos.File)
+}
+
+// draft is the declaration file; once a version is in force it is only a draft.
+func (h *House) draft() string { return filepath.Join(h.Dir, "tillid.yaml") }
+
+// Plan returns the declaration in force.
+func (h *House) Plan() *policy.Plan { return h.versions.Current() }
+
+// Close ends the house. Work that Run has begun must have ended before.
+func (h *House) Close() {
+	if h.folder != nil {
+		h.folder.close()
+		os.Remove(filepath.Join(h.Dir, socketName))
+	}
+}
+
+// Run does the house's background work until ctx ends.
+func (h *House) Run(ctx context.Context) {
+	var running sync.WaitGroup
+	running.Go(func() { h.ledger.Run(ctx) })
+	running.Go(func() { h.runner.Run(ctx) })
+	running.Wait()
+}
+
+// key derives a key for one use from the house's secret.
+func (h *House) key(use string) []byte {
+	k, err := hkdf.Key(sha256.New, h.folder.secret, nil, "tillid "+use, 32)
+	if err != nil {
+		panic("app: derive key: " + err.Error()) // the length is fixed
+	}
+	return k
+}
+
+// Hosts returns the house's handlers by host, as its declaration in force names them.
+func (h *House) Hosts() map[string]http.Handler {
+	plan, hosts := h.Plan(), map[string]http.Handler{}
+	site, office := h.Handlers()
+	for _, s := range plan.Sites {
+		for _, host := range s.Hosts {
+			hosts[host] = site
+		}
+	}
+	for _, host := range plan.Backoffice.Hosts {
+		hosts[host] = office
+	}
+	return hosts
+}
+
+// kindOf names a host's kind for the metrics.
+func (h *House) kindOf(host string) string {
+	if h.Plan().SiteByHost(host) != nil {
+		return "site"
+	}
+	return "backoffice"
+}
+
+// wire makes the features and gives each what it needs of the others.
+func (h *House) wire() {
+	f := h.folder
+	h.site = &web.House{Plan: h.planOrNil}
+	h.office = &web.House{Plan: h.planOrNil, May: staff.May}
+	h.visits = &web.Limiter{Every: 100 * time.Millisecond, Burst: 100}
+	h.wireBase(f)
+	h.wireForgetting(f)
+	h.wirePublic(f)
+	h.wireOffice(f)
+	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
+	h.checks = []func(context.Context) ([]string, error){h.runner.Health, h.ledger.Health, h.retain.Health, h.erase.Health}
+}
+
+// planOrNil is Plan for pages that must answer before a version is open.
+func (h *House) planOrNil() *policy.Plan {
+	if h.versions == nil || h.versions.InForce().Number == 0 {
+		return nil
+	}
+	return h.versions.Current()
+}
+
+func (h *House) wireBase(f *folder) {
+	h.ledger = &ledger.Log{DB: f.db, Origin: f.signer.Name(), Signer: f.signer, Now: h.Now, Logger: h.Log}
+	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
+	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
+	h.mail = &mail.Service{DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
+}
+
+func (h *House) wireForgetting(f *folder) {
+	h.connect = &connect.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Processors: map[string]connect.Processor{}, Now: h.Now, Log: h.Log, Record: h.subjects.Get}
+	h.erase = &erase.Service{
+		DB: f.db, Subject: h.subjects, Keys: f.keys, Connect: h.connect, Ledger: h.ledger,
+		Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.office,
+	}
+	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.office}
+}
+
+func (h *House) wirePublic(f *folder) {
+	h.publish = &publish.Service{House: h.site, Office: h.office, Versions: h.versions, Signer: f.signer, Log: h.Log, Now: h.Now, Findings: h.findings}
+	h.versions.Render = h.publish.Render
+	h.consent = &consent.Service{
+		DB: f.db, Subjects: h.subjects, Keys: f.keys, Ledger: h.ledger, Plan: h.Plan, House: h.site, Office: h.office,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit,
+	}
+	h.gateway = &gateway.Service{
+		DB: f.db, Plan: h.planOrNil, House: h.site, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
+		Granted: h.consent.Granted, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
+	}
+	h.intake = &intake.Service{
+		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.site, Log: h.Log, Now: h.Now,
+		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords,
+	}
+	h.request = &request.Service{
+		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Connect: h.connect, Erase: h.erase, Ledger: h.ledger, Mail: h.mail,
+		House: h.site, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.consent.VisitorPerson,
+	}
+	holders := []subject.Holder{h.intake, h.consent, h.request}
+	h.erase.Holders, h.request.Holders = holders, holders
+	h.connect.Fields, h.connect.Consented = h.intake.Fields, h.intake.Consented
+}
+
+func (h *House) wireOffice(f *folder) {
+	hasher := h.options.Hasher
+	if hasher == nil {
+		hasher = staff.NewHasher(runtime.NumCPU())
+	}
+	h.staff = &staff.Service{
+		DB: f.db, Keys: f.keys, House: h.office, Log: h.Log, Now: h.Now, Secret: h.key("sign-in limits"), Hasher: hasher,
+		Trusted: h.options.Trusted, Overview: h.overview, Append: h.ledger.Append,
+	}
+	h.subjects.Claims = []func(context.Context, db.Queryer, []string) ([]string, error){
+		h.mail.Claim, h.request.Claim, h.staff.ClaimKeys, h.claimHouseKey,
+	}
+}
+
+// claimHouseKey keeps the key of the house's own secret from being swept.
+func (h *House) claimHouseKey(_ context.Context, _ db.Queryer, ids []string) ([]string, error) {
+	own := houseKey(h.folder.id)
+	if slices.Contains(ids, own) {
+		return []string{own}, nil
+	}
+	return nil, nil
+}
+
+// eraseRecords is erase.Records for features that may not know package erase.
+func (h *House) eraseRecords(ctx context.Context, records []subject.Record, reason string) error {
+	_, err := h.erase.Records(ctx, records, erase.Reason{Kind: erase.Kind(reason)})
+	return err
+}
+
+func (h *House) limit(r *http.Request) error {
+	return h.visits.Allow(web.ClientIP(r, h.options.Trusted), h.Now())
+}
+
+// jobs joins the features' kinds of background work; a name taken twice is a
+// mistake of the program.
+func (h *House) jobs() map[string]func(context.Context, []byte) error {
+	all := map[string]func(context.Context, []byte) error{}
+	for _, kinds := range []map[string]func(context.Context, []byte) error{
+		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.consent.Jobs(),
+	} {
+		for name, run := range kinds {
+			if _, taken := all[name]; taken {
+				panic(fmt.Sprintf("app: two features have jobs of kind %s", name))
+			}
+			all[name] = run
+		}
+	}
+	return all
+}
+
+func (h *House) periodic() []job.Periodic {
+	return slices.Concat(
+		[]job.Periodic{
+			{Name: "subject.sweep", Every: time.Hour, Run: func(ctx context.Context) error { _, err := h.subjects.Sweep(ctx); return err }},
+			{Name: "version.refresh", Every: 30 * time.Second, Run: h.versions.Refresh},
+			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
+		},
+		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(),
+	)
+}
+
+// serveAs names the processors and the sender once the declaration is known.
+func (h *House) serveAs() {
+	plan := h.Plan()
+	h.erase.House = plan.Controller.LegalName
+	if h.mail.From == "" {
+		h.mail.From = fmt.Sprintf("%q <%s>", plan.Controller.LegalName, plan.Controller.Email)
+	}
+	maps.Copy(h.connect.Processors, h.processors(plan))
+	h.site.PublicNav = h.publicNav()
+	h.office.Nav = h.officeNav()
+}
