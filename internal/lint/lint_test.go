@@ -1,0 +1,57 @@
+package lint
+
+import (
+	"os"
+	"testing"
+
+	"github.com/tillid/tillid/internal/law"
+	"github.com/tillid/tillid/internal/policy"
+)
+
+func read(t testing.TB, name string) []byte {
+	t.Helper()
+	b, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func plan(t testing.TB, src []byte) *policy.Plan {
+	t.Helper()
+	p, problems := policy.Parse("tillid.yaml", src, nil)
+	for _, x := range problems {
+		t.Errorf("%s", x)
+	}
+	if p == nil {
+		t.FailNow()
+	}
+	return p
+}
+
+func packs(t testing.TB, p *policy.Plan) *law.Law {
+	t.Helper()
+	l, err := law.Load(p.Law)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func run(t testing.TB, src []byte, asOf policy.Date) Report {
+	t.Helper()
+	p := plan(t, src)
+	if asOf == (policy.Date{}) {
+		asOf = p.Reviewed
+	}
+	return Run(p, packs(t, p), asOf)
+}
+
+func TestCleanIsClean(t *testing.T) {
+	r := run(t, read(t, "testdata/clean.yaml"), policy.Date{})
+	for _, f := range r.Findings {
+		if f.Suppressed == nil {
+			t.Errorf("%s %s at %s: %s", f.Severity, f.Rule, f.Path, f.Message["en"])
+		}
+	}
+}
