@@ -20,10 +20,11 @@ var exampleFiles embed.FS
 // triggers it, and one that comes close and does not. A change is a merge patch
 // (RFC 7396): null takes a key away.
 type Example struct {
-	Trigger string `yaml:"trigger"`
-	Clear   string `yaml:"clear"`
-	At      string `yaml:"at"`    // path of the finding that the trigger gives
-	AsOf    string `yaml:"as_of"` // day of the run, when it is not the declaration's own
+	Trigger   string `yaml:"trigger"`
+	Clear     string `yaml:"clear"`
+	At        string `yaml:"at"`    // path of the finding that the trigger gives
+	AsOf      string `yaml:"as_of"` // days of the two runs, when they are not the declaration's own
+	ClearAsOf string `yaml:"clear_as_of"`
 }
 
 // Examples returns the examples by rule. Rules that need more than the declaration have none.
