@@ -20,13 +20,15 @@ const SchemaVersion = 1
 //	need   "yes": required
 //	enum   allowed values, separated by |
 //	ref    the section (path) whose entry this names
-//	format host, url, email, path, sha256, country, cvr, phone, pattern
+//	format host, url, email, path, … (format.go); a file that "path" names is held against the
+//	       sha256 in the same mapping, if there is one, and is part of the Plan's hash;
+//	       so is one that "document" names, which may also be an address or words
 //	doc    one sentence for the editor
 //
 // A mapping of named entries is a slice here, in the order of the file.
 type Declaration struct {
 	Schema     int         `yaml:"tillid" need:"yes" doc:"Version of the declaration's shape; 1 today."`
-	Law        []string    `yaml:"law" need:"yes" doc:"Law packs, as name@version, for example dk@2026.2."`
+	Law        []string    `yaml:"law" need:"yes" format:"law" doc:"Law packs, as name@version, for example dk@2026.2."`
 	Reviewed   Date        `yaml:"reviewed" need:"yes" doc:"The day on which somebody last read this declaration against reality."`
 	Languages  []text.Lang `yaml:"languages" need:"yes" doc:"Languages in which everything is published; the first is the default."`
 	Controller Controller  `yaml:"controller" need:"yes" doc:"Who answers for the data (GDPR Art. 4(7))."`
@@ -152,8 +154,8 @@ type Transfer struct {
 	Access     string `yaml:"access" enum:"storage|access"`
 	Mechanism  string `yaml:"mechanism" need:"yes" enum:"adequacy|dpf|scc|bcr|code|certification|art49"`
 	Module     string `yaml:"module" enum:"1|2|3|4" doc:"Module of the standard contractual clauses."`
-	Evidence   string `yaml:"evidence" doc:"Document or register entry."`
-	TIA        string `yaml:"tia" doc:"Transfer impact assessment."`
+	Evidence   string `yaml:"evidence" format:"document" doc:"File beside this one, or a register entry."`
+	TIA        string `yaml:"tia" format:"document" doc:"Transfer impact assessment: a file beside this one, or where it is."`
 	CopyURL    string `yaml:"copy_url" doc:"How to get a copy of the safeguards (Art. 13(1)(f))."`
 	VerifiedOn Date   `yaml:"verified_on"`
 	HR         bool   `yaml:"hr_data" doc:"Whether employees' data is transferred."`
@@ -227,7 +229,7 @@ type Purpose struct {
 type LegalBasis struct {
 	Art       string    `yaml:"art" need:"yes" enum:"6.1.a|6.1.b|6.1.c|6.1.d|6.1.e|6.1.f"`
 	Interest  text.Text `yaml:"interest" doc:"6.1.f: the legitimate interest, in words."`
-	Balancing string    `yaml:"balancing" doc:"6.1.f: the balancing test's document."`
+	Balancing string    `yaml:"balancing" format:"document" doc:"6.1.f: the balancing test: a file beside this one, or where it is."`
 	Reviewed  Date      `yaml:"reviewed" doc:"6.1.f: when the balancing was last looked at."`
 	Law       string    `yaml:"law" doc:"6.1.c and 6.1.e: the law."`
 }
@@ -335,7 +337,7 @@ type Rule struct {
 	ID        string    `yaml:",key"`
 	Purpose   string    `yaml:"purpose" need:"yes" ref:"purposes"`
 	Data      []string  `yaml:"data" ref:"data" doc:"Only these categories; all of the purpose's when absent."`
-	Trigger   string    `yaml:"trigger" need:"yes" doc:"Event that starts the period; see tillid explain --events."`
+	Trigger   string    `yaml:"trigger" need:"yes" format:"event" doc:"Event that starts the period; see tillid explain --events."`
 	Duration  Duration  `yaml:"duration" need:"yes"`
 	AtLatest  Duration  `yaml:"at_latest" doc:"Counted from receipt; needed unless the trigger is received."`
 	Action    string    `yaml:"action" need:"yes" enum:"delete|anonymise|aggregate|review|ask_consent"`

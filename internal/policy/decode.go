@@ -1,32 +1,17 @@
 package policy
 
 import (
-	"bytes"
 	"encoding"
-	"errors"
 	"fmt"
-	"io"
 	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"go.yaml.in/yaml/v4"
-	"go.yaml.in/yaml/v4/plugin/loaderlimits"
 
 	"github.com/tillid/tillid/internal/text"
-)
-
-// Limits of a declaration file. Two thousand cookies and five hundred
-// processors fit into about one mebibyte.
-const (
-	maxSize    = 4 << 20
-	maxDepth   = 30
-	maxNodes   = 400_000
-	maxProblem = 200 // problems reported at once; more would not be read
 )
 
 // decoder walks the nodes of a file along the table (the struct tags of
@@ -35,146 +20,58 @@ type decoder struct {
 	name      string
 	lines     []string
 	problems  []Problem
+	unshown   int // problems beyond maxProblems
 	positions map[string]Pos
 	refs      []reference
+	files     []fileRef
 }
 
-// reference is a name that must be an entry of a section.
-type reference struct {
-	section, id, path string
-	node              *yaml.Node
-}
+// maxProblems is how many problems are reported at once; nobody would read more.
+const maxProblems = 200
 
 func newDecoder(name string, src []byte) *decoder {
+	if len(src) > maxSize {
+		src = nil // refused anyway
+	}
 	return &decoder{name: name, lines: strings.Split(string(src), "\n"), positions: map[string]Pos{}}
 }
 
+// full reports whether there are as many problems as are shown; from then on
+// nothing is worth computing that only words a problem.
+func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
+
+func (d *decoder) line(n int) string {
+	if n < 1 || n > len(d.lines) {
+		return ""
+	}
+	return strings.TrimRight(d.lines[n-1], "\r")
+}
+
 func (d *decoder) problem(line, col int, path, hint, format string, args ...any) {
-	if len(d.problems) >= maxProblem {
+	if d.full() {
+		d.unshown++
 		return
 	}
-	p := Problem{Pos: Pos{d.name, line, col}, Path: path, Msg: fmt.Sprintf(format, args...), Hint: hint}
-	if line >= 1 && line <= len(d.lines) {
-		p.Text = strings.TrimRight(d.lines[line-1], "\r")
-	}
-	d.problems = append(d.problems, p)
+	d.problems = append(d.problems, Problem{
+		Pos: Pos{d.name, line, col}, Path: path, Msg: fmt.Sprintf(format, args...), Hint: hint, Text: d.line(line),
+	})
 }
 
 func (d *decoder) at(n *yaml.Node, path, hint, format string, args ...any) {
 	d.problem(n.Line, n.Column, path, hint, format, args...)
 }
 
-// readable refuses what no declaration needs before the parser sees it.
-func (d *decoder) readable(src []byte) bool {
-	if len(src) > maxSize {
-		d.problem(1, 1, "", "Split the declaration, or take out what is not one.", "The file is larger than %d MiB.", maxSize>>20)
-		return false
-	}
-	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
-		d.problem(1, 1, "", "Save it as UTF-8 without a byte order mark.", "The file begins with a byte order mark.")
-		return false
-	}
-	for i, line := range d.lines {
-		for col, r := range line {
-			if hint := unwanted(r, line[col:]); hint != "" {
-				d.problem(i+1, utf8.RuneCountInString(line[:col])+1, "", "Take the character out, or save the file as UTF-8.", "The line holds %s.", hint)
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// unwanted says what is wrong with a character: not UTF-8, a control
-// character, or one that reverses the direction of text and so hides what it says.
-func unwanted(r rune, rest string) string {
-	switch {
-	case r == utf8.RuneError && !strings.HasPrefix(rest, "\uFFFD"):
-		return "bytes that are not UTF-8"
-	case r == '\t' || r == '\r':
-		return ""
-	case unicode.IsControl(r):
-		return fmt.Sprintf("the control character U+%04X", r)
-	case r >= 0x202A && r <= 0x202E, r >= 0x2066 && r <= 0x2069:
-		return fmt.Sprintf("the direction mark U+%04X, which hides what a line says", r)
-	}
-	return ""
-}
-
-// parse reads the one document of src as nodes.
-func (d *decoder) parse(src []byte) *yaml.Node {
-	dec, err := yaml.NewLoader(bytes.NewReader(src), yaml.WithV4Defaults(), yaml.WithPlugin(loaderlimits.New(loaderlimits.DepthValue(2*maxDepth))))
-	if err != nil {
-		panic("policy: yaml options: " + err.Error()) // they are constants
-	}
-	var doc yaml.Node
-	if err := dec.Load(&doc); err != nil {
-		if errors.Is(err, io.EOF) {
-			d.problem(1, 1, "", "tillid init writes a first declaration.", "The file is empty.")
-			return nil
-		}
-		d.syntax(err)
-		return nil
-	}
-	var second yaml.Node
-	if err := dec.Load(&second); !errors.Is(err, io.EOF) {
-		d.problem(max(second.Line, 1), 1, "", "Keep one document; take out the line with ---.", "The file holds more than one document.")
-		return nil
-	}
-	if doc.Kind != yaml.DocumentNode || len(doc.Content) != 1 {
-		d.problem(1, 1, "", "tillid init writes a first declaration.", "The file is empty.")
-		return nil
-	}
-	nodes := 0
-	d.plain(doc.Content[0], 0, &nodes)
-	if len(d.problems) > 0 {
-		return nil
-	}
-	return doc.Content[0]
-}
-
-var lineOf = regexp.MustCompile(`line (\d+)`)
-
-func (d *decoder) syntax(err error) {
-	line := 1
-	if m := lineOf.FindStringSubmatch(err.Error()); m != nil {
-		line, _ = strconv.Atoi(m[1])
-	}
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	d.problem(line, 1, "", "Look at the indentation, the quotes and the colons of this line and the one before.", "This is not YAML: %s.", strings.TrimSuffix(msg, "."))
-}
-
-// plain refuses YAML that makes a file mean something else than it shows:
-// anchors, aliases, merge keys, tags of one's own; and files too deep or large.
-func (d *decoder) plain(n *yaml.Node, level int, nodes *int) {
-	*nodes++
-	switch {
-	case *nodes == maxNodes:
-		d.at(n, "", "Split the declaration.", "The file has more than %d values.", maxNodes)
-		return
-	case *nodes > maxNodes:
-		return
-	case level > maxDepth:
-		d.at(n, "", "Nest less.", "The file is nested more than %d levels deep.", maxDepth)
-		return
-	case n.Kind == yaml.AliasNode || n.Anchor != "":
-		d.at(n, "", "Write the value out in each place.", "Anchors and aliases (& and *) are not used in declarations.")
-		return
-	case n.Tag == "!!merge":
-		d.at(n, "", "Write the values out in each place.", "Merge keys (<<) are not used in declarations.")
-		return
-	case n.Style&yaml.TaggedStyle != 0:
-		d.at(n, "", "Take the tag out.", "Tags (!) are not used in declarations.")
-		return
-	}
-	for _, c := range n.Content {
-		d.plain(c, level+1, nodes)
-	}
+// placed reports a problem of the value at path, which has been read.
+func (d *decoder) placed(path, hint, format string, args ...any) {
+	pos := d.positions[path]
+	d.problem(max(pos.Line, 1), max(pos.Col, 1), path, hint, format, args...)
 }
 
 // value decodes n into v, whose field carries tag.
 func (d *decoder) value(n *yaml.Node, v reflect.Value, path string, tag reflect.StructTag) {
-	d.positions[path] = Pos{d.name, n.Line, n.Column}
+	if _, ok := d.positions[path]; !ok {
+		d.positions[path] = Pos{d.name, n.Line, n.Column}
+	}
 	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
 		d.scalarText(n, u, path)
 		return
@@ -205,7 +102,11 @@ func (d *decoder) scalar(n *yaml.Node, path, want string) bool {
 		return true
 	}
 	what := map[yaml.Kind]string{yaml.MappingNode: "a mapping", yaml.SequenceNode: "a list", yaml.ScalarNode: "nothing"}[n.Kind]
-	d.at(n, path, "", "%s must be %s, and is %s.", last(path), want, what)
+	hint := ""
+	if n.Kind == yaml.MappingNode && n.Style&yaml.FlowStyle == 0 && len(n.Content) == 2 {
+		hint = "Text with a colon and a space in it needs quotes."
+	}
+	d.at(n, path, hint, "%s must be %s, and is %s.", last(path), want, what)
 	return false
 }
 
@@ -225,18 +126,18 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, tag reflect.S
 	v.SetString(n.Value)
 	if v.Type() == reflect.TypeFor[text.Lang]() {
 		if !slices.Contains(text.Langs(), text.Lang(n.Value)) {
-			d.at(n, path, "Known: da, en.", "%q is not a language of this program.", n.Value)
+			d.at(n, path, knownLanguages(), "%s is not a language of this program.", quote(n.Value))
 		}
 		return
 	}
 	if enum := tag.Get("enum"); enum != "" {
-		if words := strings.Split(enum, "|"); !slices.Contains(words, n.Value) {
-			d.at(n, path, meant(n.Value, words, "One of: "+strings.Join(words, ", ")+"."), "%s cannot be %q.", last(path), n.Value)
+		if words := strings.Split(enum, "|"); !slices.Contains(words, n.Value) && !d.full() {
+			d.at(n, path, meant(n.Value, words, "One of: "+strings.Join(words, ", ")+"."), "%s cannot be %s.", last(path), quote(n.Value))
 		}
 	}
 	if format := tag.Get("format"); format != "" {
 		if hint := wrongFormat(format, n.Value); hint != "" {
-			d.at(n, path, hint, "%s cannot be %q.", last(path), n.Value)
+			d.at(n, path, hint, "%s cannot be %s.", last(path), quote(n.Value))
 		}
 	}
 	if section := tag.Get("ref"); section != "" {
@@ -249,7 +150,7 @@ func (d *decoder) boolean(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	if n.Value != "true" && n.Value != "false" {
-		d.at(n, path, "", "%s must be true or false, and is %q.", last(path), n.Value)
+		d.at(n, path, "", "%s must be true or false, and is %s.", last(path), quote(n.Value))
 		return
 	}
 	v.SetBool(n.Value == "true")
@@ -261,7 +162,7 @@ func (d *decoder) integer(n *yaml.Node, v reflect.Value, path string) {
 	}
 	i, err := strconv.ParseInt(n.Value, 10, 32)
 	if err != nil || i < 0 {
-		d.at(n, path, "", "%s must be a whole number, and is %q.", last(path), n.Value)
+		d.at(n, path, "", "%s must be a whole number, and is %s.", last(path), quote(n.Value))
 		return
 	}
 	v.SetInt(i)
@@ -278,11 +179,11 @@ func (d *decoder) textMap(n *yaml.Node, v reflect.Value, path string) {
 	d.pairs(n, path, func(key, value *yaml.Node, at string) {
 		l := text.Lang(key.Value)
 		if !slices.Contains(text.Langs(), l) {
-			hint := "Known: da, en."
+			hint := knownLanguages()
 			if strings.Contains(key.Value, " ") {
 				hint = "A text with a comma inside {…} needs quotes: {da: \"a, b\", en: \"a, b\"}."
 			}
-			d.at(key, at, hint, "%q is not a language of this program.", key.Value)
+			d.at(key, at, hint, "%s is not a language of this program.", quote(key.Value))
 			return
 		}
 		d.positions[at] = Pos{d.name, value.Line, value.Column}
@@ -293,18 +194,26 @@ func (d *decoder) textMap(n *yaml.Node, v reflect.Value, path string) {
 	v.Set(reflect.ValueOf(t))
 }
 
+func knownLanguages() string {
+	var words []string
+	for _, l := range text.Langs() {
+		words = append(words, string(l))
+	}
+	return "Known: " + strings.Join(words, ", ") + "."
+}
+
 // pairs calls f for each pair of a mapping; a key that stands twice is a problem.
 func (d *decoder) pairs(n *yaml.Node, path string, f func(key, value *yaml.Node, at string)) {
-	first := map[string]int{}
+	first := make(map[string]int, len(n.Content)/2)
 	for i := 0; i+1 < len(n.Content); i += 2 {
 		key, value := n.Content[i], n.Content[i+1]
-		if key.Kind != yaml.ScalarNode {
+		if key.Kind != yaml.ScalarNode || key.Value == "" {
 			d.at(key, path, "", "A key must be a single word.")
 			continue
 		}
 		at := join(path, key.Value)
 		if line, twice := first[key.Value]; twice {
-			d.at(key, at, "Keep one of them.", "%q stands here a second time; the first is on line %d.", key.Value, line)
+			d.at(key, at, "Keep one of them.", "%s stands here a second time; the first is on line %d.", quote(key.Value), line)
 			continue
 		}
 		first[key.Value] = key.Line
@@ -324,8 +233,16 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string, tag reflect.
 		return
 	}
 	list := reflect.MakeSlice(v.Type(), len(n.Content), len(n.Content))
+	seen := make(map[string]bool, len(n.Content))
 	for i, c := range n.Content {
-		d.value(c, list.Index(i), fmt.Sprintf("%s[%d]", path, i), tag)
+		at := fmt.Sprintf("%s[%d]", path, i)
+		d.value(c, list.Index(i), at, tag)
+		if elem.Kind() == reflect.String && c.Kind == yaml.ScalarNode {
+			if seen[c.Value] {
+				d.at(c, at, "Take one of them out.", "%s stands twice in %s.", quote(c.Value), last(path))
+			}
+			seen[c.Value] = true
+		}
 	}
 	v.Set(list)
 }
@@ -338,16 +255,17 @@ func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string) {
 		return
 	}
 	elem := v.Type().Elem()
+	key := keyField(elem)
 	list := reflect.MakeSlice(v.Type(), 0, len(n.Content)/2)
-	d.pairs(n, path, func(key, value *yaml.Node, at string) {
-		if !entryKey.MatchString(key.Value) {
-			d.at(key, at, "Letters, digits, _ and -, beginning with a letter.", "%q cannot be a name.", key.Value)
+	d.pairs(n, path, func(name, value *yaml.Node, at string) {
+		if !entryKey.MatchString(name.Value) {
+			d.at(name, at, "Letters, digits, _ and -, beginning with a letter.", "%s cannot be a name.", quote(name.Value))
 			return
 		}
+		d.positions[at] = Pos{d.name, name.Line, name.Column}
 		one := reflect.New(elem).Elem()
+		one.Field(key).SetString(name.Value)
 		d.structure(value, one, at)
-		one.Field(keyField(elem)).SetString(key.Value)
-		d.positions[at] = Pos{d.name, key.Line, key.Column}
 		list = reflect.Append(list, one)
 	})
 	v.Set(list)
@@ -363,24 +281,20 @@ func keyField(t reflect.Type) int {
 	return -1
 }
 
+// structure decodes a mapping into a struct along its tags.
 func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
 		d.at(n, path, "", "%s must be a mapping, with a key and a colon on each line.", last(path))
 		return
 	}
-	fields := map[string]int{}
-	var names []string
-	for i := range v.NumField() {
-		if name := v.Type().Field(i).Tag.Get("yaml"); name != "" && name != ",key" {
-			fields[name] = i
-			names = append(names, name)
-		}
-	}
+	fields, names := fieldsOf(v.Type())
 	seen := map[string]bool{}
 	d.pairs(n, path, func(key, value *yaml.Node, at string) {
 		i, ok := fields[key.Value]
 		if !ok {
-			d.at(key, at, meant(key.Value, names, "Known here: "+strings.Join(names, ", ")+"."), "%q is not known%s.", key.Value, inside(path))
+			if !d.full() {
+				d.at(key, at, meant(key.Value, names, "Known here: "+strings.Join(names, ", ")+"."), "%s is not known%s.", quote(key.Value), inside(path))
+			}
 			return
 		}
 		seen[key.Value] = true
@@ -388,13 +302,54 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 			d.at(key, at, "Give it a value, or take the line out.", "%s is empty.", key.Value)
 			return
 		}
-		d.value(value, v.Field(i), at, v.Type().Field(i).Tag)
+		if value.Kind != yaml.ScalarNode && value.Style&yaml.FlowStyle == 0 {
+			d.positions[at] = Pos{d.name, key.Line, key.Column} // where a person looks for a block
+		}
+		before := len(d.problems)
+		f := v.Type().Field(i)
+		d.value(value, v.Field(i), at, f.Tag)
+		if f.Tag.Get("need") == "yes" && nothing(v.Field(i)) && len(d.problems) == before {
+			d.at(value, at, f.Tag.Get("doc"), "%s is empty.", key.Value)
+		}
+		if kind := f.Tag.Get("format"); kind == "path" || kind == "document" {
+			d.files = append(d.files, fileRef{at, v, i})
+		}
 	})
 	for _, name := range names {
-		if v.Type().Field(fields[name]).Tag.Get("need") == "yes" && !seen[name] {
-			d.at(n, join(path, name), v.Type().Field(fields[name]).Tag.Get("doc"), "%q is missing%s.", name, inside(path))
+		if f := v.Type().Field(fields[name]); f.Tag.Get("need") == "yes" && !seen[name] {
+			d.missing(n, path, name, f.Tag.Get("doc"))
 		}
 	}
+}
+
+// missing reports a key that is not there, at the name of the entry that lacks it.
+func (d *decoder) missing(n *yaml.Node, path, name, doc string) {
+	pos, ok := d.positions[path]
+	if !ok {
+		pos = Pos{Line: n.Line, Col: n.Column}
+	}
+	d.problem(pos.Line, pos.Col, join(path, name), doc, "%q is missing%s.", name, inside(path))
+}
+
+// fieldsOf returns the fields of a struct by their key, and the keys in order.
+func fieldsOf(t reflect.Type) (fields map[string]int, names []string) {
+	fields = make(map[string]int, t.NumField())
+	for i := range t.NumField() {
+		if name := t.Field(i).Tag.Get("yaml"); name != "" && name != ",key" {
+			fields[name] = i
+			names = append(names, name)
+		}
+	}
+	return fields, names
+}
+
+// nothing reports whether a value that was given says nothing: "", [] or {}.
+func nothing(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return v.IsZero() && v.Kind() != reflect.Bool && v.Kind() != reflect.Int
 }
 
 func inside(path string) string {
@@ -418,40 +373,10 @@ func last(path string) string {
 	return path[strings.LastIndex(path, ".")+1:]
 }
 
-// meant returns "Did you mean …?" when a word is close to one of words, else other.
-func meant(have string, words []string, other string) string {
-	best, at := "", 3
-	for _, w := range words {
-		if n := distance(strings.ToLower(have), strings.ToLower(w)); n < at && n < max(2, len(w)/2+1) {
-			best, at = w, n
-		}
+// quote returns a value of the file for a sentence, cut when it is long.
+func quote(s string) string {
+	if r := []rune(s[:min(len(s), 400)]); len(r) > 80 {
+		s = string(r[:80]) + "…"
 	}
-	if best == "" {
-		return other
-	}
-	return "Did you mean " + best + "?"
-}
-
-// distance is the Levenshtein distance, bounded by the length of its input.
-func distance(a, b string) int {
-	if len(a) > 60 || len(b) > 60 {
-		return 60
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		before := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := before
-			if a[i] != b[j] {
-				cost++
-			}
-			before = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
+	return strconv.Quote(s)
 }

@@ -63,6 +63,9 @@ type Duration struct {
 
 var isoDuration = regexp.MustCompile(`^P(?:(\d{1,4})Y)?(?:(\d{1,4})M)?(?:(\d{1,4})W)?(?:(\d{1,5})D)?(?:T(?:(\d{1,5})H)?(?:(\d{1,5})M)?(?:(\d{1,6})S)?)?$`)
 
+// longest bounds a period, in days, so that every due date can be stored.
+const longest = 36525
+
 // ParseDuration reads an ISO 8601 duration such as P3M, P1Y6M or PT24H.
 func ParseDuration(s string) (Duration, error) {
 	m := isoDuration.FindStringSubmatch(s)
@@ -74,6 +77,9 @@ func ParseDuration(s string) (Duration, error) {
 		if m[i+1] != "" {
 			*into, _ = strconv.Atoi(m[i+1]) // digits only, and few: cannot fail
 		}
+	}
+	if days := (d.Years*12+d.Months)*36525/1200 + 7*d.Weeks + d.Days + d.Hours/24 + d.Minutes/1440 + d.Seconds/86400; days > longest {
+		return Duration{}, fmt.Errorf("%q is more than a hundred years", s)
 	}
 	return d, nil
 }

@@ -1,0 +1,45 @@
+package policy
+
+import "strings"
+
+// meant returns "Did you mean …?" when one of words is close to have, else other.
+func meant(have string, words []string, other string) string {
+	best, least := "", 3
+	for _, w := range words {
+		// Half of a short word may not be replaced: "da" is not meant by "it".
+		if n := distance(strings.ToLower(have), strings.ToLower(w), least); n < least && n <= len(w)/2 {
+			best, least = w, n
+		}
+	}
+	if best == "" {
+		return other
+	}
+	return "Did you mean " + best + "?"
+}
+
+// distance is the number of letters to put in, take out, replace or swap with
+// the next (Damerau–Levenshtein), or limit when it is that or more.
+func distance(a, b string, limit int) int {
+	if len(a) > len(b)+limit || len(b) > len(a)+limit || len(a) > 100 {
+		return limit
+	}
+	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		next[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			next[j] = min(row[j]+1, next[j-1]+1, row[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				next[j] = min(next[j], before[j-2]+1)
+			}
+		}
+		before, row, next = row, next, before
+	}
+	return min(row[len(b)], limit)
+}
