@@ -422,3 +422,25 @@ func TestClosed(t *testing.T) {
 		}
 	})
 }
+
+// A read-only database is said, and is over when it can be written again.
+//
+// Rows: E7.
+func TestReadOnlyPostgres(t *testing.T) {
+	d := dbtest.Open(t, dbtest.Postgres(t)("house"))
+	if _, err := d.Exec(t.Context(), `create table thing (id text primary key)`); err != nil {
+		t.Fatal(err)
+	}
+	err := d.Do(t.Context(), func(ctx context.Context, tx *db.Tx) error {
+		if _, err := tx.Exec(ctx, `set transaction read only`); err != nil {
+			return err
+		}
+		return insert(ctx, tx, "a")
+	})
+	if fault.Of(err).ID != "db.readonly" || !db.IsUnavailable(d.Err()) {
+		t.Errorf("got %v; health %v", err, d.Err())
+	}
+	if err := insert(t.Context(), d, "b"); err != nil || d.Err() != nil {
+		t.Errorf("got %v; health %v", err, d.Err())
+	}
+}

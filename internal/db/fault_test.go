@@ -141,19 +141,7 @@ func TestFull(t *testing.T) {
 	if err := add(t.Context(), d, "before"); err != nil {
 		t.Fatal(err)
 	}
-	limit := func(pages string) {
-		err := d.writer.apart(t.Context(), func() error {
-			rows, err := d.writer.conn.QueryContext(t.Context(), "pragma max_page_count = "+pages)
-			if err != nil {
-				return err
-			}
-			return rows.Close()
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	limit("8")
+	pragma(t, d, "max_page_count = 8")
 	swallowed := false
 	err := d.Do(t.Context(), func(ctx context.Context, tx *Tx) error {
 		_, err := tx.Exec(ctx, `insert into thing (id, raw) values ('big', zeroblob(1000000))`)
@@ -166,12 +154,42 @@ func TestFull(t *testing.T) {
 	if !swallowed || fault.Of(err).ID != "db.full" || d.Err() == nil {
 		t.Errorf("got %v; health %v", err, d.Err())
 	}
-	limit("1000000")
+	pragma(t, d, "max_page_count = 1000000")
 	if err := add(t.Context(), d, "room again"); err != nil || d.Err() != nil {
 		t.Errorf("got %v; health %v", err, d.Err())
 	}
 	if n := things(t, d); n != 2 {
 		t.Errorf("%d rows, want 2", n)
+	}
+}
+
+// A read-only database is said, and is over when it can be written again.
+//
+// Rows: E7.
+func TestReadOnly(t *testing.T) {
+	d := openThing(t)
+	pragma(t, d, "query_only = on")
+	if err := add(t.Context(), d, "a"); fault.Of(err).ID != "db.readonly" || !IsUnavailable(d.Err()) {
+		t.Errorf("got %v; health %v", err, d.Err())
+	}
+	if n := things(t, d); n != 0 {
+		t.Errorf("%d rows", n)
+	}
+	pragma(t, d, "query_only = off")
+	if err := add(t.Context(), d, "b"); err != nil || d.Err() != nil {
+		t.Errorf("got %v; health %v", err, d.Err())
+	}
+}
+
+// pragma sets something on the writing connection.
+func pragma(t *testing.T, d *DB, setting string) {
+	t.Helper()
+	err := d.writer.apart(t.Context(), func() error {
+		_, err := d.writer.conn.ExecContext(t.Context(), "pragma "+setting)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

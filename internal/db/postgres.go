@@ -34,8 +34,8 @@ func openPostgres(ctx context.Context, dsn string) (*DB, error) {
 func (d *DB) doPostgres(ctx context.Context, f func(context.Context, *Tx) error) ([]func(), error) {
 	for n := 1; ; n++ {
 		after, err := d.try(ctx, f)
-		d.state.note(err, false)
 		if err == nil || n == maxTries || !collided(err) {
+			d.state.note(err, true)
 			return after, err
 		}
 		pause := rand.N(time.Millisecond << min(n, 7)) //nolint:gosec // spreads retries, guards nothing

@@ -305,6 +305,7 @@ func (s *savepoint) ready(ctx context.Context) error {
 func (s *savepoint) noted(err error) error {
 	if err != nil && endsTransaction(err) {
 		s.turn.lost = err
+		s.w.db.state.note(err, false)
 	}
 	return err
 }
