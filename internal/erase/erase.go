@@ -39,7 +39,8 @@ type Service struct {
 	Now     func() time.Time
 	Log     *slog.Logger
 	House   string     // the controller's name in certificates
-	Web     *web.House // frames of pages
+	Web     *web.House // frames of the Backoffice's pages
+	Site    *web.House // frames of public pages; Web when nil
 }
 
 // CaseID names a case of erasure. It cannot be guessed: it is also the address

@@ -72,6 +72,34 @@ func TestPerson(t *testing.T) {
 	})
 }
 
+// At most one erasure of a person runs: two requests at once are one case.
+func TestPersonTwiceAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		a := h.add("astrid@example.dk", "first", "answer", "desk")
+		h.drain()
+		ids := make(chan erase.CaseID)
+		for range 4 {
+			go func() {
+				id, err := h.Person(t.Context(), a.Person, erase.Reason{Kind: erase.Request})
+				if err != nil {
+					t.Error(err)
+				}
+				ids <- id
+			}()
+		}
+		first := <-ids
+		for range 3 {
+			if id := <-ids; id != first {
+				t.Errorf("two cases: %s and %s", first, id)
+			}
+		}
+		h.drain()
+		if c := h.state(first); c.Result != erase.Granted {
+			t.Errorf("case %+v, %v", c, h.states(first))
+		}
+	})
+}
+
 // One expired record goes with its key alone; the person stays.
 func TestRecords(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {

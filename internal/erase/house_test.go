@@ -94,7 +94,7 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 	notes := &notes{keys}
 	outbox := &connect.Service{
 		DB: d, Keys: keys, Plan: inForce, Now: h.now, Log: log,
-		Processors: map[string]connect.Processor{"desk": h.desk, "stone": h.desk},
+		Processors: map[string]connect.Processor{"desk": h.desk, "stone": &fake{objects: map[string]connect.Outbound{}}},
 		Record:     subjects.Get,
 		Fields: func(ctx context.Context, r subject.Record, _ string) (connect.Outbound, error) {
 			v, err := notes.Show(ctx, d, r, text.EN)

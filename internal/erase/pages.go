@@ -169,7 +169,11 @@ func (s *Service) certificatePage(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	page := certificatePage{Frame: s.Web.Public(r), ID: id, Final: cert.Final}
+	house := s.Site
+	if house == nil {
+		house = s.Web
+	}
+	page := certificatePage{Frame: house.Public(r), ID: id, Final: cert.Final}
 	page.Passages = cert.Describe(page.Lang)
 	return web.Render(w, http.StatusOK, pages, "certificate", web.Public, page)
 }

@@ -56,20 +56,10 @@ type Forecast struct {
 
 // Periodic is the sweeper, for app's table of periodic work.
 func (s *Service) Periodic() []job.Periodic {
-	return []job.Periodic{
-		{Name: "retain.sweep", Every: Every, Run: func(ctx context.Context) error {
-			_, err := s.Sweep(ctx)
-			return err
-		}},
-		{Name: "erase.resume", Every: 10 * time.Minute, Run: s.Erase.ResumeAll},
-		{Name: "subject.sweep", Every: time.Hour, Run: func(ctx context.Context) error {
-			n, err := s.Subject.Sweep(ctx)
-			if n > 0 {
-				s.Log.Info("keys that nothing uses were destroyed", "keys", n)
-			}
-			return err
-		}},
-	}
+	return []job.Periodic{{Name: "retain.sweep", Every: Every, Run: func(ctx context.Context) error {
+		_, err := s.Sweep(ctx)
+		return err
+	}}}
 }
 
 // Sweep erases what is due now, rule by rule, and notes the run. One rule that
