@@ -22,6 +22,9 @@ func writeRun(ctx context.Context, tx *db.Tx, r Run) error {
 			return fmt.Errorf("delete idle run: %w", err)
 		}
 	}
+	if _, err := tx.Exec(ctx, `delete from retention_task where record not in (select id from record)`); err != nil {
+		return fmt.Errorf("delete retention tasks that are done: %w", err)
+	}
 	text, err := json.Marshal(r.Forecast)
 	if err != nil {
 		return fmt.Errorf("marshal forecast: %w", err)
