@@ -56,7 +56,8 @@ with a contact form. It lints clean; change the lines marked CHANGE. A file that
 is there already is not touched.`,
 		Example: `  tillid init --dir /srv/eksempel --company "Eksempel A/S" --host www.example.dk`,
 		RunE: func(c *cobra.Command, _ []string) error {
-			src := policy.Starter(policy.StarterOptions{Company: company, Host: host, Email: email, Today: time.Now()})
+			o := policy.StarterOptions{Company: company, Host: host, Email: email, Today: time.Now()}
+			src := policy.Starter(o)
 			if _, problems := policy.Parse("tillid.yaml", src, nil); len(problems) > 0 {
 				return fault.New(fault.Invalid, "With these values the declaration would not be one: %s", problems[0].Msg).
 					WithHint("%s", problems[0].Hint)
@@ -64,6 +65,11 @@ is there already is not touched.`,
 			name := filepath.Join(dir, "tillid.yaml")
 			if err := writeNew(name, src); err != nil {
 				return err
+			}
+			for beside, b := range policy.StarterFiles(o) {
+				if err := writeNew(filepath.Join(dir, beside), b); err != nil {
+					return err
+				}
 			}
 			fmt.Fprintf(c.OutOrStdout(), "Wrote %s. Next:\n  tillid lint %s\n  tillid serve %s\n", name, name, dir)
 			return nil
