@@ -49,13 +49,14 @@ func logged(e Entry) bool {
 	return e.Outcome == "ok" && slices.Contains([]string{"account.added", "user.added", "user.roles", "user.disabled", "user.enabled", "user.removed", "password.set"}, e.Act)
 }
 
-// Trail returns n acts before a moment (the zero Time: the newest), newest first.
-func (s *Service) Trail(ctx context.Context, before time.Time, n int) ([]Entry, error) {
-	if before.IsZero() {
-		before = s.Now().Add(time.Hour)
+// Trail returns n acts, newest first: those after an entry of an earlier page,
+// or the newest when after is the zero Entry.
+func (s *Service) Trail(ctx context.Context, after Entry, n int) ([]Entry, error) {
+	if after.At.IsZero() {
+		after.At.Time = s.Now().Add(time.Hour)
 	}
 	rows, err := s.DB.Query(ctx, `select id, at, user_id, account, act, object, outcome from audit
-		where at < $1 order by at desc, id limit $2`, db.Time{Time: before}, n)
+		where at < $1 or (at = $1 and id > $2) order by at desc, id limit $3`, after.At, after.ID, n)
 	if err != nil {
 		return nil, fmt.Errorf("select audit: %w", err)
 	}

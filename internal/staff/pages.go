@@ -214,7 +214,7 @@ func (s *Service) postSessions(w http.ResponseWriter, r *http.Request) error {
 type auditPage struct {
 	web.Frame
 	Entries []auditRow
-	More    string // value of ?before= for the next page
+	More    string // value of ?after= for the next page
 }
 
 type auditRow struct {
@@ -235,14 +235,11 @@ func actText(l text.Lang, act string) string {
 const auditRows = 50
 
 func (s *Service) showAudit(w http.ResponseWriter, r *http.Request) error {
-	var before time.Time
-	if b := r.URL.Query().Get("before"); b != "" {
-		var err error
-		if before, err = time.Parse(time.RFC3339Nano, b); err != nil {
-			return web.NotFound(w, r)
-		}
+	after, err := cursor(r.URL.Query().Get("after"))
+	if err != nil {
+		return web.NotFound(w, r)
 	}
-	entries, err := s.Trail(r.Context(), before, auditRows)
+	entries, err := s.Trail(r.Context(), after, auditRows)
 	if err != nil {
 		return err
 	}
@@ -255,9 +252,21 @@ func (s *Service) showAudit(w http.ResponseWriter, r *http.Request) error {
 		page.Entries = append(page.Entries, auditRow{e, actText(page.Lang, e.Act), names[e.User], names[e.Object]})
 	}
 	if len(entries) == auditRows {
-		page.More = entries[auditRows-1].At.Format(time.RFC3339Nano)
+		last := entries[auditRows-1]
+		page.More = last.At.Format(time.RFC3339Nano) + "," + last.ID
 	}
 	return web.Render(w, http.StatusOK, pages(), "audit", web.Backoffice, page)
+}
+
+// cursor reads the place of the last entry of a page.
+func cursor(s string) (e Entry, err error) {
+	if s == "" {
+		return e, nil
+	}
+	at, id, _ := strings.Cut(s, ",")
+	e.ID = id
+	e.At.Time, err = time.Parse(time.RFC3339Nano, at)
+	return e, err
 }
 
 // names returns what users and accounts are called, by id.
