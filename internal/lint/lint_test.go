@@ -55,3 +55,15 @@ func TestCleanIsClean(t *testing.T) {
 		}
 	}
 }
+
+// packsOrDefault loads what p names, or both packs where it names none that exist.
+func packsOrDefault(p *policy.Plan) *law.Law {
+	l, err := law.Load(p.Law)
+	if err != nil {
+		l, err = law.Load([]string{"eu-gdpr@2026.2", "dk@2026.2"})
+	}
+	if err != nil {
+		panic(err) // embedded
+	}
+	return l
+}
