@@ -59,7 +59,7 @@ func (b *builder) category(name string) {
 		s.table(Table{
 			Head: line(b.t("device_access", "cookies.name"), b.t("device_access", "cookies.purpose"),
 				b.t("device_access", "cookies.lives"), b.t("device_access", "cookies.by")),
-			Widths: []float64{3, 5, 3, 4}, Groups: []Group{g},
+			Widths: []float64{4, 5, 3, 4}, Groups: []Group{g},
 		})
 	}
 }

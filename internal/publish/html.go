@@ -62,8 +62,7 @@ const assetPath = "/privacy/asset/"
 
 func documentTemplate(l text.Lang) (*template.Template, error) {
 	return template.New("document.html").Funcs(template.FuncMap{
-		"t":    func(id string, kv ...any) string { return text.T(l, id, kv...) },
-		"prev": func(i int) int { return i - 1 },
+		"t": func(id string, kv ...any) string { return text.T(l, id, kv...) },
 	}).ParseFS(documentFiles, "document/document.html", "page/_blocks.html")
 }
 

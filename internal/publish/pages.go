@@ -152,6 +152,12 @@ func (s *Service) asset(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
+// style serves what the Backoffice's pages of this package add to its style.
+func style(w http.ResponseWriter, r *http.Request) error {
+	write(w, r, &version.Shown{Format: "css", SHA256: digest(pageStyle), Content: pageStyle}, "no-cache")
+	return nil
+}
+
 func errDocument() error {
 	return fault.New(fault.NotFound, "There is no such document.").WithHint("See the list of versions.").In("publish.document")
 }

@@ -60,6 +60,9 @@ func (f Finding) Badge() string {
 //go:embed page/*.html
 var pageFiles embed.FS
 
+//go:embed page/publish.css
+var pageStyle []byte
+
 var pages = sync.OnceValue(func() *web.Pages { return web.Parse(pageFiles) })
 
 // PublicRoutes serves the published documents on the site's host.
@@ -87,6 +90,7 @@ func (s *Service) StaffRoutes() []web.Route {
 		{Pattern: "GET /versions/compare", Need: web.Policy, Handler: s.compare},
 		{Pattern: "GET /versions/{number}/{file}", Need: web.Policy, Handler: s.staffFile},
 		{Pattern: "GET /declaration", Need: web.Policy, Handler: s.declaration},
+		{Pattern: "GET /declaration/style.css", Need: web.SignedIn, Handler: style},
 		{Pattern: "GET " + supportPath, Need: web.Agreement, Handler: s.support},
 		{Pattern: "GET " + supportPath + "/{number}/{file}", Need: web.Agreement, Handler: s.agreementFile},
 		{Pattern: "GET " + assetPath + "{file}", Need: web.SignedIn, Handler: s.asset},

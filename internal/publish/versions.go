@@ -17,7 +17,8 @@ import (
 type entry struct {
 	version.Version
 	State     State
-	Changes   []string // against the version before, in words
+	Changes   []string // of the declaration, against the version before
+	Edits     []edit   // of what people read
 	Documents []shownDocument
 }
 
@@ -95,6 +96,19 @@ func (s *Service) changes(ctx context.Context, from, to int, l text.Lang) ([]str
 	return inWords(old, plan, l), nil
 }
 
+// edited says what the public reads differently from one version to the next.
+func (s *Service) edited(ctx context.Context, from, to int, l text.Lang) ([]edit, error) {
+	old, before, err := s.Versions.Get(ctx, from)
+	if err != nil {
+		return nil, err
+	}
+	v, after, err := s.Versions.Get(ctx, to)
+	if err != nil {
+		return nil, err
+	}
+	return edits(before, after, *old, *v, l), nil
+}
+
 // documents lists what was shown under a version; only keeps what it accepts.
 func (s *Service) documents(ctx context.Context, number int, l text.Lang, base string, only func(string) bool) ([]shownDocument, error) {
 	_, plan, err := s.Versions.Get(ctx, number)
@@ -146,6 +160,11 @@ func (s *Service) versions(w http.ResponseWriter, r *http.Request) error {
 		e := &p.Entries[i]
 		if e.Documents, err = s.documents(r.Context(), e.Number, p.Lang, versionsPath+"/", isPublic); err != nil {
 			return err
+		}
+		if e.Number > 1 {
+			if e.Edits, err = s.edited(r.Context(), e.Number-1, e.Number, p.Lang); err != nil {
+				return err
+			}
 		}
 	}
 	return web.Render(w, http.StatusOK, pages(), "versions", web.Public, p)
