@@ -18,8 +18,8 @@ import (
 var hostile = []struct {
 	name, field, value, wrong string
 }{
-	{"email of 254", "email", strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "bbbbbb.dk", ""},
-	{"email of 255", "email", strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "bbbbbbb.dk", "email"},
+	{"email of 254", "email", strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "bbbbbbb.dk", ""},
+	{"email of 255", "email", strings.Repeat("a", 60) + "@" + strings.Repeat(strings.Repeat("b", 60)+".", 3) + "bbbbbbbb.dk", "email"},
 	{"email with IDN", "email", "søren@blåbærgrød.example", ""},
 	{"email with A-label", "email", "a@xn--blbrgrd-fxak7p.example", ""},
 	{"email with plus", "email", "a+b@example.dk", ""},

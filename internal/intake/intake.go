@@ -105,12 +105,9 @@ var errRepeated = errors.New("submission repeated")
 func (s *Service) submit(ctx context.Context, in submission) (Receipt, error) {
 	idem := s.idempotencyKey(in)
 	for range 3 {
-		if first, err := s.byIdempotency(ctx, idem); err == nil || !errors.Is(err, sql.ErrNoRows) {
-			return first, err
-		}
 		receipt, err := s.store(ctx, in, idem)
 		if errors.Is(err, errRepeated) || db.IsUnique(err) {
-			continue // somebody else stored it, or had the same case number
+			continue // somebody else stores it at this moment, or has the same case number
 		}
 		return receipt, err
 	}
@@ -124,39 +121,57 @@ func (s *Service) store(ctx context.Context, in submission, idem string) (Receip
 	if err != nil {
 		return Receipt{}, fmt.Errorf("make keys of a submission: %w", err)
 	}
-	e := enquiry{
-		ID: id, Form: in.form.ID, Kind: kindOf(in.form), Number: newNumber(), Idem: idem, State: "open",
-		Quarantine: s.suspicion(in), Lang: in.lang, Consents: consentNames(in.form, in.answers), Received: s.Now(),
-	}
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
-	what := contents{Answers: in.answers, Ticks: ticks(in), Nonce: nonce}
-	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-		person, err := s.Subjects.Identify(ctx, tx, prepared[0])
-		if err != nil {
-			return err
-		}
-		record, err := s.register(ctx, tx, &e, in.form, person)
-		if err != nil {
-			return err
-		}
-		promise, err := s.Ledger.Append(ctx, tx, leafOf(record, e, in, nonce))
-		if err != nil {
-			return err
-		}
-		if e.Sealed, err = seal(keys[0], what); err != nil {
-			return err
-		}
-		e.Leaf, e.Promise = promise.LeafID, promise
-		if stored, err := insertEnquiry(ctx, tx, e); err != nil || !stored {
-			return errors.Join(err, errRepeated)
-		}
-		return s.actOn(ctx, tx, e, in, record)
-	})
+	sealed, err := seal(keys[0], contents{Answers: in.answers, Ticks: ticks(in), Nonce: nonce})
 	if err != nil {
 		return Receipt{}, err
 	}
-	return s.receiptOf(e), nil
+	e := enquiry{
+		ID: id, Form: in.form.ID, Kind: kindOf(in.form), Number: newNumber(), Idem: idem, State: "open", Quarantine: s.suspicion(in),
+		Lang: in.lang, Consents: consentNames(in.form, in.answers), Received: s.Now(), Sealed: sealed,
+	}
+	var receipt Receipt
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		// Looked up here and not before: what is answered must be durable.
+		first, err := byIdempotency(ctx, tx, idem)
+		if err == nil {
+			receipt = s.receiptOf(first)
+			receipt.Already = true
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
+		stored, err := s.insert(ctx, tx, e, in, prepared[0], nonce)
+		receipt = s.receiptOf(stored)
+		return err
+	})
+	return receipt, err
+}
+
+// insert writes a submission's rows, its leaf and its jobs.
+func (s *Service) insert(ctx context.Context, tx *db.Tx, e enquiry, in submission, who *subject.Prepared, nonce []byte) (enquiry, error) {
+	person, err := s.Subjects.Identify(ctx, tx, who)
+	if err != nil {
+		return e, err
+	}
+	record, err := s.register(ctx, tx, &e, in.form, person)
+	if err != nil {
+		return e, err
+	}
+	if e.Promise, err = s.Ledger.Append(ctx, tx, leafOf(record, e, in, nonce)); err != nil {
+		return e, err
+	}
+	e.Leaf = e.Promise.LeafID
+	stored, err := insertEnquiry(ctx, tx, e)
+	if err != nil {
+		return e, err
+	}
+	if !stored {
+		return e, errRepeated
+	}
+	return e, s.actOn(ctx, tx, e, in, record)
 }
 
 // register adds the record, and puts the submission aside when its sender sends too many.

@@ -77,15 +77,13 @@ func getEnquiry(ctx context.Context, q db.Queryer, id string) (enquiry, error) {
 	return e, nil
 }
 
-// byIdempotency returns the receipt of the submission with that key, or sql.ErrNoRows.
-func (s *Service) byIdempotency(ctx context.Context, idem string) (Receipt, error) {
-	e, err := scanEnquiry(s.DB.QueryRow(ctx, `select `+enquiryColumns+` from enquiry where idem = $1`, idem))
+// byIdempotency returns the submission with that key, or sql.ErrNoRows.
+func byIdempotency(ctx context.Context, q db.Queryer, idem string) (enquiry, error) {
+	e, err := scanEnquiry(q.QueryRow(ctx, `select `+enquiryColumns+` from enquiry where idem = $1`, idem))
 	if err != nil {
-		return Receipt{}, fmt.Errorf("find submission: %w", err)
+		return e, fmt.Errorf("find submission: %w", err)
 	}
-	r := s.receiptOf(e)
-	r.Already = true
-	return r, nil
+	return e, nil
 }
 
 // row is an enquiry in the list, with when it goes.
