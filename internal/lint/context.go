@@ -25,6 +25,9 @@ type Context struct {
 	collected map[string]bool           // data categories that some form, service or source brings in
 	rulesOf   map[string][]*policy.Rule // by purpose
 	data      map[string]*policy.DataCategory
+
+	placed     []placed // what texts returns, once asked for
+	partyNames []string // of Parties: without legal form, in small letters
 }
 
 func newContext(plan *policy.Plan, l *law.Law, asOf policy.Date) *Context {
@@ -52,6 +55,9 @@ func newContext(plan *policy.Plan, l *law.Law, asOf policy.Date) *Context {
 	for i := range plan.Retention {
 		r := &plan.Retention[i]
 		c.rulesOf[r.Purpose] = append(c.rulesOf[r.Purpose], r)
+	}
+	for _, p := range plan.Parties {
+		c.partyNames = append(c.partyNames, strings.ToLower(shortName(p.LegalName)))
 	}
 	c.noteDevices()
 	return c

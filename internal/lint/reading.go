@@ -21,9 +21,10 @@ type placed struct {
 // texts returns every text that the declaration would publish: all but the
 // claims, which are quotations, and the suppressions.
 func (c *Context) texts() []placed {
-	var out []placed
-	gather(reflect.ValueOf(c.Declaration), "", &out)
-	return out
+	if c.placed == nil {
+		gather(reflect.ValueOf(c.Declaration), "", &c.placed)
+	}
+	return c.placed
 }
 
 func gather(v reflect.Value, path string, out *[]placed) {
@@ -116,9 +117,10 @@ func (c *Context) facts(l text.Lang, s string) []string {
 			out = append(out, strings.TrimFunc(w, unicode.IsLetter))
 		}
 	}
-	for _, p := range c.Parties {
-		if name := shortName(p.LegalName); name != "" && mentions(strings.ToLower(s), strings.ToLower(name)) {
-			out = append(out, name)
+	small := strings.ToLower(s)
+	for i, name := range c.partyNames {
+		if name != "" && mentions(small, name) {
+			out = append(out, shortName(c.Parties[i].LegalName))
 		}
 	}
 	slices.Sort(out)
