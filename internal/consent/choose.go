@@ -1,0 +1,258 @@
+package consent
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+)
+
+// Kinds of choices, and of their leaves ("consent.given").
+const (
+	given     = "given"
+	refused   = "refused"
+	withdrawn = "withdrawn"
+)
+
+const (
+	holder     = "consent"
+	withdrawal = "consent.withdrawn" // the event of retention rules
+)
+
+// choice is what a visitor chose, and how they were asked.
+type choice struct {
+	granted []string // ids of items, in the offer's order
+	lang    text.Lang
+	layer   string // banner, page, placeholder, api
+	control string // the button
+}
+
+// outcome is a choice that is kept.
+type outcome struct {
+	State
+	kind    string
+	leaf    string
+	promise ledger.Promise
+}
+
+// errErased says that the visitor's person was erased since their last choice.
+var errErased = errors.New("person is gone")
+
+// choose keeps a choice, durably, with its leaf.
+func (s *Service) choose(ctx context.Context, o *offer, before State, c choice) (outcome, error) {
+	out := outcome{State: State{Decided: true, At: s.Now().UTC(), GPC: before.GPC}, leaf: db.NewID()}
+	out.grant(o, func(i int) bool { return slices.Contains(c.granted, o.items[i].ID) })
+	switch {
+	case len(c.granted) > 0:
+		out.kind, out.Visitor = given, before.Visitor
+		if out.Visitor == "" {
+			out.Visitor = newVisitor()
+		}
+	case before.Visitor != "":
+		out.kind = withdrawn
+	default:
+		out.kind = refused
+	}
+	var err error
+	for range 2 { // again when the person was erased in between
+		switch out.kind {
+		case refused:
+			out.promise, err = s.keepRefusal(ctx, o, c, out)
+		default:
+			out.promise, err = s.keepConsent(ctx, o, before, c, out)
+		}
+		if !errors.Is(err, errErased) {
+			break
+		}
+		before.Visitor = ""
+		if out.kind == withdrawn {
+			out.kind = refused // nothing is held about anybody: a plain no
+		}
+	}
+	if out.kind != given {
+		out.At = out.At.Truncate(24 * time.Hour)
+	}
+	return out, err
+}
+
+func newVisitor() subject.Secret {
+	id := make([]byte, visitorBytes)
+	rand.Read(id)
+	return subject.Secret(hex.EncodeToString(id))
+}
+
+// keepRefusal keeps a no of somebody who never said yes. Nobody is concerned.
+func (s *Service) keepRefusal(ctx context.Context, o *offer, c choice, out outcome) (p ledger.Promise, err error) {
+	row := newRow(o, c, out, db.NewID())
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		if err := insertChoice(ctx, tx, row); err != nil {
+			return err
+		}
+		p, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, nil))
+		return err
+	})
+	return p, err
+}
+
+// keepConsent keeps a yes, or the withdrawal of one: its key first, then record,
+// row and leaf in one transaction. What was chosen before is no longer relied on.
+func (s *Service) keepConsent(ctx context.Context, o *offer, before State, c choice, out outcome) (p ledger.Promise, err error) {
+	purpose := o.plan.ChoicePurpose()
+	if purpose == "" {
+		return p, fault.New(fault.Unavailable, "Choices cannot be kept: the cookie tillid_choice has no purpose in the declaration.").
+			WithHint("Declare it under device_access in tillid.yaml and publish.").In("consent.purpose")
+	}
+	id := db.NewID()
+	var visitor *subject.Prepared
+	var keys []*subject.Key
+	if before.Visitor == "" {
+		var prepared []*subject.Prepared
+		prepared, keys, err = s.Subjects.Prepare(ctx, []subject.Identifier{{Kind: subject.Visitor, Value: out.Visitor}}, id)
+		if err == nil {
+			visitor = prepared[0]
+		}
+	} else {
+		keys, err = s.Subjects.Keys.New(ctx, id)
+	}
+	if err != nil {
+		return p, fmt.Errorf("make keys of a choice: %w", err)
+	}
+	nonce := make([]byte, 16)
+	rand.Read(nonce)
+	row := newRow(o, c, out, id)
+	row.sealed = keys[0].Seal(subject.Place{Table: "choice", Row: id, Column: "sealed"}, nonce)
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+		person, err := s.person(ctx, tx, visitor, before.Visitor)
+		if err != nil {
+			return err
+		}
+		if visitor == nil {
+			if err := s.retire(ctx, tx, person); err != nil {
+				return err
+			}
+		}
+		if err := s.register(ctx, tx, subject.Record{ID: id, Person: person, Holder: holder, Kind: "choice", Purpose: purpose, Received: out.At}, out.kind); err != nil {
+			return err
+		}
+		if err := insertChoice(ctx, tx, row); err != nil {
+			return err
+		}
+		p, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, ledger.Commit(nonce, string(person))))
+		return err
+	})
+	return p, err
+}
+
+// person returns who chooses: somebody new, or whom the cookie names.
+func (s *Service) person(ctx context.Context, tx *db.Tx, fresh *subject.Prepared, known subject.Secret) (subject.PersonID, error) {
+	if fresh != nil {
+		return s.Subjects.Identify(ctx, tx, fresh)
+	}
+	person, ok, err := s.Subjects.Find(ctx, tx, subject.Visitor, known)
+	if err != nil {
+		return "", err
+	}
+	if !ok {
+		return "", errErased
+	}
+	return person, s.Subjects.Lock(ctx, tx, person)
+}
+
+func (s *Service) register(ctx context.Context, tx *db.Tx, r subject.Record, kind string) error {
+	if _, err := s.Subjects.Add(ctx, tx, r); err != nil {
+		return err
+	}
+	if kind != withdrawn {
+		return nil
+	}
+	_, err := s.Subjects.Trigger(ctx, tx, r.ID, withdrawal)
+	return err
+}
+
+// retire starts the clock of the choices that a new one takes the place of.
+func (s *Service) retire(ctx context.Context, tx *db.Tx, person subject.PersonID) error {
+	records, err := s.Subjects.Of(ctx, tx, person)
+	if err != nil {
+		return err
+	}
+	for _, r := range records {
+		if r.Holder == holder && r.Triggered.IsZero() {
+			if _, err := s.Subjects.Trigger(ctx, tx, r.ID, withdrawal); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// leaf says what was shown and what was chosen, and nothing about who.
+func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledger.Leaf {
+	yes, no := o.purposesOf(c.granted)
+	facts := map[string]string{
+		"purposes": strings.Join(yes, ","), "refused": strings.Join(no, ","), "services": strings.Join(c.granted, ","),
+		"offer": o.id.String(), "shown": o.shown[c.lang],
+		"language": string(c.lang), "layer": c.layer, "control": c.control,
+	}
+	if out.GPC {
+		facts["gpc"] = "1"
+	}
+	return ledger.Leaf{ID: out.leaf, Kind: holder + "." + out.kind, At: out.At, Version: o.plan.Hash, Commitment: commitment, Facts: facts}
+}
+
+// decide reads what a visitor's button means.
+func (o *offer) decide(before State, do string, services []string, layer string) ([]string, error) {
+	unknown := fault.New(fault.Invalid, "This is not one of the choices.").WithHint("Open the choices page and choose there.").In("consent.unknown")
+	want := map[string]bool{}
+	verb, purpose, _ := strings.Cut(do, ":")
+	switch verb {
+	case "none":
+		services = nil
+	case "all":
+		services = nil
+		for _, g := range o.asks(before.GPC && layer != "page") {
+			for _, it := range g.Items {
+				want[it.ID] = true
+			}
+		}
+	case "some":
+	case "add", "remove", "allow", "refuse":
+		for _, id := range before.granted {
+			want[id] = true
+		}
+	default:
+		return nil, unknown
+	}
+	if verb == "allow" || verb == "refuse" {
+		g := o.group(purpose)
+		if g == nil {
+			return nil, unknown
+		}
+		services = nil
+		for _, it := range g.Items {
+			services = append(services, it.ID)
+		}
+	}
+	for _, id := range services {
+		if !slices.ContainsFunc(o.items, func(it item) bool { return it.ID == id }) {
+			return nil, unknown
+		}
+		want[id] = verb != "remove" && verb != "refuse"
+	}
+	var granted []string
+	for _, it := range o.items {
+		if want[it.ID] {
+			granted = append(granted, it.ID)
+		}
+	}
+	return granted, nil
+}

@@ -1,0 +1,121 @@
+// Package consent asks visitors what may be stored on and read from their
+// devices, keeps their answers, and lets them change their minds as easily.
+//
+// What is asked comes from the declaration alone: every gated service, and what
+// the site itself stores for a purpose on consent. The answer lives in one signed
+// cookie that the server sets, with the same lifetime for yes and no; each answer
+// is a leaf of the log. A no makes nothing that singles anybody out.
+package consent
+
+import (
+	"log/slog"
+	"net/http"
+	"slices"
+	"sync/atomic"
+	"time"
+
+	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/web"
+)
+
+// Service asks for and keeps a house's consents.
+type Service struct {
+	DB       *db.DB
+	Plan     func() *policy.Plan // the declaration in force; may return nil
+	Subjects *subject.Service
+	Ledger   *ledger.Log
+	House    *web.House
+	Log      *slog.Logger
+	Now      func() time.Time
+	Secret   []byte // ≥ 32 bytes: signs the cookie
+
+	// Limit returns an error when a request's network makes too many choices.
+	Limit func(*http.Request) error
+
+	current atomic.Pointer[offer]
+}
+
+// State is what a request's visitor has chosen. The zero State is that of
+// somebody who has not: nothing is granted.
+type State struct {
+	Decided  bool
+	Services []string       // granted services, in the declaration's order
+	Purposes []string       // purposes of which everything is granted
+	At       time.Time      // of the choice; for a no, only its day
+	Visitor  subject.Secret // the visitor's random id; empty when nothing was ever granted
+	GPC      bool           // the browser sends Global Privacy Control
+
+	granted []string // ids of items: services, and the site's own storage
+}
+
+// Has reports whether a service is granted.
+func (s State) Has(service string) bool { return slices.Contains(s.Services, service) }
+
+// HasPurpose reports whether everything that a purpose asks for is granted.
+func (s State) HasPurpose(purpose string) bool { return slices.Contains(s.Purposes, purpose) }
+
+// Granted reads a request's choice. It is pure and fails closed: without a
+// declaration, with a cookie that was altered, is too old or answers other
+// questions than are asked today, nothing is granted.
+func (s *Service) Granted(r *http.Request) State {
+	state := State{GPC: gpc(r)}
+	o := s.offer()
+	if o.plan == nil {
+		return state
+	}
+	c, err := r.Cookie(policy.ChoiceCookie)
+	if err != nil {
+		return state
+	}
+	kept, ok := s.decode(c.Value)
+	if !ok {
+		return state
+	}
+	now := s.Now()
+	if kept.at.After(now.Add(24*time.Hour)) || !now.Before(o.until(kept.at)) {
+		return state
+	}
+	state.Visitor = kept.visitor
+	if kept.offer != o.id {
+		return state // other questions: asked again
+	}
+	state.Decided, state.At = true, kept.at
+	state.grant(o, kept.granted)
+	return state
+}
+
+// Grants returns what Granted does in the form that the gateway takes.
+func (s *Service) Grants(r *http.Request) (services, purposes []string) {
+	state := s.Granted(r)
+	return state.Services, state.Purposes
+}
+
+// grant fills in what is granted; has says so of the offer's i-th item.
+func (s *State) grant(o *offer, has func(i int) bool) {
+	s.granted, s.Services, s.Purposes = nil, nil, nil
+	i := 0
+	for _, g := range o.Groups {
+		all := true
+		for _, it := range g.Items {
+			if has(i) {
+				s.granted = append(s.granted, it.ID)
+				if it.Service != nil {
+					s.Services = append(s.Services, it.ID)
+				}
+			} else {
+				all = false
+			}
+			i++
+		}
+		if all {
+			s.Purposes = append(s.Purposes, g.Purpose.ID)
+		}
+	}
+}
+
+// gpc reports whether a request carries Global Privacy Control: the header
+// Sec-GPC with the value 1 and no other (w3c/gpc).
+func gpc(r *http.Request) bool { return slices.Contains(r.Header["Sec-Gpc"], "1") }

@@ -1,0 +1,316 @@
+package consent
+
+import (
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
+)
+
+//go:embed *.html
+var files embed.FS
+
+var pages = web.Parse(files)
+
+const (
+	choicesPath = "/privacy/choices"
+	receiptPath = "/privacy/choices/receipt/"
+	consentPath = "/_tillid/consent"
+	bannerPath  = "/_tillid/banner"
+)
+
+const (
+	maxForm   = 64 << 10
+	maxReturn = 1000
+)
+
+// PublicRoutes registers the addresses on the site's host.
+func (s *Service) PublicRoutes(mux *http.ServeMux) {
+	sameOrigin := http.NewCrossOriginProtection() // nobody says yes for somebody else
+	mux.Handle("POST "+consentPath, sameOrigin.Handler(web.Wrap(s.Log, s.take)))
+	mux.Handle("GET "+bannerPath, web.Wrap(s.Log, s.banner))
+	mux.Handle("GET "+choicesPath, web.Wrap(s.Log, s.choicesPage))
+	mux.Handle("GET "+receiptPath+"{leaf}", web.Wrap(s.Log, s.receipt))
+	mux.Handle("GET "+scriptFile.path, scriptFile)
+	mux.Handle("GET "+styleFile.path, styleFile)
+	mux.Handle("GET /.well-known/gpc.json", web.Wrap(s.Log, s.gpcSupport))
+}
+
+// request is a choice as it is sent: by the script as JSON, by pages as a form.
+type request struct {
+	Do       string   `json:"do"` // all, none, some, add, remove, allow:<purpose>, refuse:<purpose>
+	Services []string `json:"services"`
+	Lang     string   `json:"lang"`
+	Layer    string   `json:"layer"`
+
+	back string // where a form leads
+	page string // path of the page on which the choice was made
+}
+
+// take keeps a choice and answers with the cookie.
+func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
+	if s.Limit != nil {
+		if err := s.Limit(r); err != nil {
+			return err
+		}
+	}
+	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	script := kind == "application/json"
+	in, err := readRequest(w, r, script)
+	if err != nil {
+		return err
+	}
+	o := s.offer()
+	if o.plan == nil {
+		return fault.New(fault.Unavailable, "No declaration is in force yet.").In("consent.no_plan")
+	}
+	before := s.Granted(r)
+	granted, err := o.decide(before, in.Do, in.Services, in.Layer)
+	if err != nil {
+		return err
+	}
+	c := choice{granted: granted, lang: s.langOf(r, in.Lang), layer: layerOf(in.Layer), control: in.Do}
+	out, err := s.choose(r.Context(), o, before, c)
+	if err != nil {
+		return err
+	}
+	s.setChoice(w, r, o, out.State)
+	left := forget(w, r, o, out.granted, in.page)
+	if script {
+		return answer(w, out, left)
+	}
+	if strings.HasPrefix(in.back, choicesPath) {
+		web.Done(w, r, choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(out.leaf), "consent.done."+out.kind)
+		return nil
+	}
+	http.Redirect(w, r, in.back, http.StatusSeeOther)
+	return nil
+}
+
+func layerOf(s string) string {
+	if s == "banner" || s == "page" || s == "placeholder" {
+		return s
+	}
+	return "api"
+}
+
+func readRequest(w http.ResponseWriter, r *http.Request, script bool) (in request, err error) {
+	if script {
+		in.page = ownPath(r.Referer(), r.Host)
+		return in, web.DecodeJSON(w, r, maxForm, &in)
+	}
+	form, err := web.DecodeForm(w, r, maxForm, "service")
+	if err != nil {
+		return in, err
+	}
+	in = request{Do: form.Get("do"), Services: form["service"], Lang: form.Get("lang"), Layer: form.Get("layer"), back: returnPath(form.Get("return"))}
+	in.page, _, _ = strings.Cut(in.back, "?")
+	return in, nil
+}
+
+// ownPath returns the path of a page of this host, or "".
+func ownPath(address, host string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Host != host {
+		return ""
+	}
+	return u.Path
+}
+
+// returnPath returns an address on this host to go back to, and the choices page
+// for everything else.
+func returnPath(to string) string {
+	u, err := url.Parse(to)
+	clean := err == nil && u.Scheme == "" && u.Host == "" && u.User == nil && strings.HasPrefix(u.Path, "/") &&
+		!strings.HasPrefix(u.Path, "//") && !strings.ContainsAny(u.Path, "\\\r\n\t") && len(to) <= maxReturn
+	if !clean {
+		return choicesPath
+	}
+	u.Fragment = ""
+	return u.RequestURI()
+}
+
+// answer tells the script what is granted now and what it must clear.
+func answer(w http.ResponseWriter, out outcome, left leftovers) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	return json.NewEncoder(w).Encode(struct {
+		Kind    string         `json:"kind"`
+		Granted []string       `json:"granted"`
+		State   string         `json:"state"`
+		Receipt ledger.Promise `json:"receipt"`
+		Clear   leftovers      `json:"clear"`
+	}{out.kind, append([]string{}, out.granted...), strings.Join(out.granted, " "), out.promise, left})
+}
+
+// banner tells the script whether to ask, and in which words.
+func (s *Service) banner(w http.ResponseWriter, r *http.Request) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "private, no-store")
+	w.Header().Set("Vary", "Cookie, Sec-GPC, Accept-Language")
+	return json.NewEncoder(w).Encode(s.offer().settings(s.langOf(r, r.URL.Query().Get("lang")), s.Granted(r)))
+}
+
+type choicesPage struct {
+	web.Frame
+	State     State
+	Groups    []groupView
+	Necessary []device
+	Names     string // what is granted, in words
+	Return    string
+	Receipt   string
+	Ads       bool // some purpose is refused because of Global Privacy Control
+}
+
+type groupView struct {
+	Purpose *policy.Purpose
+	Items   []itemView
+}
+
+// itemView is an item with its box, which is ticked only when it is granted.
+type itemView struct {
+	item
+	Granted bool
+	Stored  []device
+}
+
+// device is a piece of storage in words.
+type device struct {
+	ID       string
+	Describe text.Text
+	Lasts    policy.Duration
+	Session  bool // ends with the browser
+	Third    bool // third parties can read it
+	Cookie   bool
+}
+
+func devices(rows []*policy.DeviceAccess) []device {
+	var all []device
+	for _, d := range rows {
+		v := device{ID: d.ID, Describe: d.Describe, Lasts: d.Duration, Third: d.ThirdParty != nil && *d.ThirdParty}
+		v.Session = d.Duration.Approx() == 0 || d.Technology == "session_storage"
+		v.Cookie = d.Technology == "" || d.Technology == "cookie"
+		all = append(all, v)
+	}
+	return all
+}
+
+func (o *offer) view(granted []string) []groupView {
+	var all []groupView
+	for _, g := range o.Groups {
+		v := groupView{Purpose: g.Purpose}
+		for _, it := range g.Items {
+			v.Items = append(v.Items, itemView{it, slices.Contains(granted, it.ID), devices(it.Devices)})
+		}
+		all = append(all, v)
+	}
+	return all
+}
+
+// choicesPage shows everything there is to say yes or no to, and does it all
+// without JavaScript.
+func (s *Service) choicesPage(w http.ResponseWriter, r *http.Request) error {
+	o, f, state := s.offer(), s.House.Public(r), s.Granted(r)
+	page := choicesPage{
+		Frame: f, State: state, Groups: o.view(state.granted), Necessary: devices(o.Necessary),
+		Names: o.names(state.granted, f.Lang), Return: choicesPath,
+	}
+	page.Ads = state.GPC && !state.Decided && len(o.asks(true)) < len(o.Groups)
+	leaf, err := s.lastLeaf(r, state)
+	if err != nil {
+		return err
+	}
+	if page.Receipt = leaf; leaf == "" && validLeaf(r.URL.Query().Get("receipt")) {
+		page.Receipt = r.URL.Query().Get("receipt")
+	}
+	w.Header().Set("Vary", "Sec-GPC")
+	return web.Render(w, http.StatusOK, pages, "choices", web.Public, page)
+}
+
+func validLeaf(id string) bool {
+	return len(id) == len("26characters-of-base32-id!") && !strings.ContainsFunc(id, func(r rune) bool {
+		return (r < 'A' || r > 'Z') && (r < '2' || r > '7')
+	})
+}
+
+// lastLeaf returns the leaf of a visitor's latest choice; "" when none is kept about them.
+func (s *Service) lastLeaf(r *http.Request, state State) (string, error) {
+	if state.Visitor == "" {
+		return "", nil
+	}
+	ctx := r.Context()
+	person, ok, err := s.Subjects.Find(ctx, s.DB, subject.Visitor, state.Visitor)
+	if err != nil || !ok {
+		return "", err
+	}
+	records, err := s.Subjects.Of(ctx, s.DB, person)
+	if err != nil {
+		return "", err
+	}
+	for _, rec := range slices.Backward(records) {
+		if rec.Holder == holder {
+			c, _, err := selectChoice(ctx, s.DB, rec.ID)
+			return c.leaf, err
+		}
+	}
+	return "", nil
+}
+
+// receipt gives the evidence that a choice is in the log. It holds nothing about
+// anybody, so whoever has the leaf's id may have it.
+func (s *Service) receipt(w http.ResponseWriter, r *http.Request) error {
+	leaf := r.PathValue("leaf")
+	if !validLeaf(leaf) {
+		return web.NotFound(w, r)
+	}
+	proof, err := s.Ledger.Prove(r.Context(), leaf)
+	if errors.Is(err, ledger.ErrWaiting) {
+		return fault.New(fault.Unavailable, "The receipt is not ready yet.").WithHint("Reload the page in a second.").In("consent.waiting")
+	}
+	if err != nil {
+		return err
+	}
+	entry, err := proof.Check(s.Ledger.Signer.Verifier())
+	if err != nil {
+		return fmt.Errorf("check receipt: %w", err)
+	}
+	if !strings.HasPrefix(entry.Kind, holder+".") {
+		return web.NotFound(w, r)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Disposition", `attachment; filename="tillid-receipt-`+leaf[:8]+`.json"`)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(struct {
+		About    ledger.Leaf   `json:"about"`
+		Proof    *ledger.Proof `json:"proof"`
+		Verifier string        `json:"verifier"`
+	}{entry, proof, s.Ledger.Signer.Verifier()})
+}
+
+// gpcSupport says that Global Privacy Control is heeded (w3c/gpc).
+func (s *Service) gpcSupport(w http.ResponseWriter, r *http.Request) error {
+	o := s.offer()
+	if o.plan == nil {
+		return web.NotFound(w, r)
+	}
+	d := o.plan.Reviewed
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "public, max-age=86400")
+	return json.NewEncoder(w).Encode(struct {
+		GPC  bool   `json:"gpc"`
+		Last string `json:"lastUpdate"`
+	}{true, fmt.Sprintf("%04d-%02d-%02d", d.Year, d.Month, d.Day)})
+}

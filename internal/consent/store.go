@@ -1,0 +1,130 @@
+package consent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"database/sql"
+
+	"github.com/tillid/tillid/internal/db"
+)
+
+// row is a row of table choice. That of a refusal belongs to no record.
+type row struct {
+	id, kind             string
+	at                   db.Time
+	lang, layer, control string
+	version, shown       string
+	granted              string // JSON list
+	leaf                 string
+	sealed               []byte
+}
+
+func newRow(o *offer, c choice, out outcome, id string) row {
+	granted, err := json.Marshal(append([]string{}, c.granted...))
+	if err != nil {
+		panic(err) // a list of strings
+	}
+	return row{
+		id: id, kind: out.kind, at: db.Time{Time: out.At}, lang: string(c.lang), layer: c.layer, control: c.control,
+		version: o.plan.Hash, shown: o.shown[c.lang], granted: string(granted), leaf: out.leaf,
+	}
+}
+
+func insertChoice(ctx context.Context, tx *db.Tx, r row) error {
+	_, err := tx.Exec(ctx, `insert into choice (id, kind, at, lang, layer, control, version, shown, granted, leaf, sealed)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		r.id, r.kind, r.at, r.lang, r.layer, r.control, r.version, r.shown, r.granted, r.leaf, r.sealed)
+	if err != nil {
+		return fmt.Errorf("insert choice: %w", err)
+	}
+	return nil
+}
+
+const columns = `id, kind, at, lang, layer, control, version, shown, granted, leaf`
+
+func scanChoice(scan func(...any) error) (r row, err error) {
+	err = scan(&r.id, &r.kind, &r.at, &r.lang, &r.layer, &r.control, &r.version, &r.shown, &r.granted, &r.leaf)
+	return r, err
+}
+
+func selectChoice(ctx context.Context, q db.Queryer, id string) (r row, ok bool, err error) {
+	r, err = scanChoice(q.QueryRow(ctx, `select `+columns+` from choice where id = $1`, id).Scan)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, false, nil
+	}
+	if err != nil {
+		return r, false, fmt.Errorf("select choice: %w", err)
+	}
+	return r, true, nil
+}
+
+func recentChoices(ctx context.Context, q db.Queryer, n int) ([]row, error) {
+	rows, err := q.Query(ctx, `select `+columns+` from choice order by at desc, id limit $1`, n)
+	if err != nil {
+		return nil, fmt.Errorf("select choices: %w", err)
+	}
+	defer rows.Close()
+	var all []row
+	for rows.Next() {
+		r, err := scanChoice(rows.Scan)
+		if err != nil {
+			return nil, fmt.Errorf("scan choice: %w", err)
+		}
+		all = append(all, r)
+	}
+	return all, rows.Err()
+}
+
+func deleteChoice(ctx context.Context, tx *db.Tx, id string) (int, error) {
+	res, err := tx.Exec(ctx, `delete from choice where id = $1`, id)
+	if err != nil {
+		return 0, fmt.Errorf("delete choice: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return int(n), err
+}
+
+// deleteRefusals drops what old refusals tell the figures.
+func deleteRefusals(ctx context.Context, d *db.DB, before time.Time) error {
+	if _, err := d.Exec(ctx, `delete from choice where kind = 'refused' and at < $1`, db.Time{Time: before}); err != nil {
+		return fmt.Errorf("delete old refusals: %w", err)
+	}
+	return nil
+}
+
+// answers counts equal choices.
+type answers struct {
+	lang, kind, granted string
+	n                   int
+}
+
+func countChoices(ctx context.Context, q db.Queryer, since time.Time) ([]answers, error) {
+	rows, err := q.Query(ctx, `select lang, kind, granted, count(*) from choice where at >= $1
+		group by lang, kind, granted order by lang, kind, granted`, db.Time{Time: since})
+	if err != nil {
+		return nil, fmt.Errorf("count choices: %w", err)
+	}
+	defer rows.Close()
+	var all []answers
+	for rows.Next() {
+		var a answers
+		if err := rows.Scan(&a.lang, &a.kind, &a.granted, &a.n); err != nil {
+			return nil, fmt.Errorf("scan counts: %w", err)
+		}
+		all = append(all, a)
+	}
+	return all, rows.Err()
+}
+
+// items returns the ids of what was granted.
+func items(granted string) []string {
+	var ids []string
+	if json.Unmarshal([]byte(granted), &ids) != nil {
+		return nil
+	}
+	return ids
+}
