@@ -3,6 +3,7 @@ package lint
 import (
 	"os"
 	"testing"
+	"time"
 
 	"github.com/tillid/tillid/internal/law"
 	"github.com/tillid/tillid/internal/policy"
@@ -66,4 +67,14 @@ func packsOrDefault(p *policy.Plan) *law.Law {
 		panic(err) // embedded
 	}
 	return l
+}
+
+// The declaration that tillid init writes has nothing standing on its own day.
+func TestStarterIsClean(t *testing.T) {
+	src := policy.Starter(policy.StarterOptions{
+		Company: "Prøve ApS", Host: "www.example.dk", Email: "kontakt@example.dk", Today: time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC),
+	})
+	if r := run(t, src, policy.Date{}); len(r.Errors())+len(r.Warnings())+len(r.Infos()) > 0 {
+		t.Error(short(r))
+	}
 }

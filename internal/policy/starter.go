@@ -38,7 +38,7 @@ func (o StarterOptions) fill(form string) []byte {
 	var b bytes.Buffer
 	err := t.Execute(&b, map[string]string{
 		"Company": string(quoted), "Host": o.Host, "Email": o.Email, "Today": o.Today.Format(time.DateOnly),
-		"Domain": strings.TrimPrefix(o.Host, "www."), "Suppress": "",
+		"Domain": strings.TrimPrefix(o.Host, "www."), "NextYear": o.Today.AddDate(1, 0, 0).Format(time.DateOnly),
 	})
 	if err != nil {
 		panic("policy: starter: " + err.Error()) // fixed text, strings only
