@@ -147,7 +147,10 @@ func flash(l text.Lang, id string) string {
 	if !doneID.MatchString(id) {
 		return ""
 	}
-	s, _ := known(l, id)
+	s, ok := known(l, id)
+	if !ok {
+		return ""
+	}
 	return s
 }
 

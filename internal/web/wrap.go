@@ -118,7 +118,7 @@ func problemOf(r *http.Request, err error) problem {
 	kind := kindWord(f.Kind)
 	p.Title = text.T(l, "web.error."+kind)
 	p.Detail, p.Hint = words(l, f, kind)
-	if f.ID != "" {
+	if f.ID != "" && f.Kind != fault.Internal {
 		p.Type = "urn:tillid:fault:" + f.ID
 	}
 	if p.Status >= 500 {
@@ -137,7 +137,7 @@ func Say(l text.Lang, err error) (what, hint string) {
 
 // words returns what happened and what to do, in the visitor's language where the catalogues have it.
 func words(l text.Lang, f *fault.Error, kind string) (detail, hint string) {
-	if f.ID != "" {
+	if f.ID != "" && f.Kind != fault.Internal {
 		if s, ok := known(l, "fault."+f.ID, f.Args...); ok {
 			return s, hintOf(l, "fault."+f.ID+".hint", f.Args...)
 		}

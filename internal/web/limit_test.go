@@ -1,0 +1,76 @@
+package web
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/tillid/tillid/internal/fault"
+)
+
+func TestClientIP(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::/8")}
+	for _, c := range []struct {
+		remote string
+		xff    []string
+		want   string
+	}{
+		{"192.0.2.1:99", nil, "192.0.2.1"},
+		{"192.0.2.1:99", []string{"203.0.113.9"}, "192.0.2.1"}, // forged: not a proxy of ours
+		{"10.0.0.1:99", []string{"203.0.113.9"}, "203.0.113.9"},
+		{"10.0.0.1:99", []string{"198.51.100.1, 203.0.113.9"}, "203.0.113.9"}, // the left one is the visitor's own claim
+		{"10.0.0.1:99", []string{"203.0.113.9, 10.0.0.2"}, "203.0.113.9"},
+		{"10.0.0.1:99", []string{"203.0.113.9", "10.0.0.2"}, "203.0.113.9"},
+		{"10.0.0.1:99", []string{"203.0.113.9, nonsense"}, "10.0.0.1"},
+		{"10.0.0.1:99", nil, "10.0.0.1"},
+		{"[fd00::1]:99", []string{"2001:db8::7"}, "2001:db8::7"},
+		{"[::ffff:192.0.2.1]:99", nil, "192.0.2.1"},
+		{"@", nil, "invalid IP"},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		r.RemoteAddr = c.remote
+		for _, x := range c.xff {
+			r.Header.Add("X-Forwarded-For", x)
+		}
+		if got := ClientIP(r, trusted).String(); got != c.want {
+			t.Errorf("%s %v: %s, want %s", c.remote, c.xff, got, c.want)
+		}
+	}
+}
+
+func TestNetOf(t *testing.T) {
+	for a, want := range map[string]string{"192.0.2.77": "192.0.2.0/24", "::ffff:192.0.2.77": "192.0.2.0/24", "2001:db8:1:2ff::1": "2001:db8:1:200::/56"} {
+		if got := NetOf(netip.MustParseAddr(a)).String(); got != want {
+			t.Errorf("%s: %s", a, got)
+		}
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	l := &Limiter{Every: time.Second, Burst: 3, Keep: 2}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := netip.MustParseAddr("192.0.2.1")
+	for range 3 {
+		if err := l.Allow(a, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := l.Allow(netip.MustParseAddr("192.0.2.200"), now) // same network
+	if f := fault.Of(err); f.Kind != fault.TooMany || retryAfter(f) != 1 {
+		t.Errorf("%v", err)
+	}
+	if err := l.Allow(netip.MustParseAddr("198.51.100.1"), now); err != nil {
+		t.Error(err)
+	}
+	if err := l.Allow(a, now.Add(time.Second)); err != nil {
+		t.Error(err)
+	}
+	for i := range 50 {
+		l.Allow(netip.MustParseAddr(fmt.Sprintf("203.0.%d.1", i)), now) //nolint:errcheck // fills the table
+	}
+	if len(l.nets) != 2 || l.order.Len() != 2 {
+		t.Errorf("%d networks kept", len(l.nets))
+	}
+}
