@@ -36,9 +36,18 @@ func newDecoder(name string, src []byte) *decoder {
 	return &decoder{name: name, lines: strings.Split(string(src), "\n"), positions: map[string]Pos{}}
 }
 
-// full reports whether there are as many problems as are shown; from then on
-// nothing is worth computing that only words a problem.
+// full reports whether there are as many problems as are shown.
 func (d *decoder) full() bool { return len(d.problems) >= maxProblems }
+
+// counted is full, and counts a problem that is then not worth wording: finding
+// out what was meant takes time, and a file may have very many problems.
+func (d *decoder) counted() bool {
+	if d.full() {
+		d.unshown++
+		return true
+	}
+	return false
+}
 
 func (d *decoder) line(n int) string {
 	if n < 1 || n > len(d.lines) {
@@ -48,8 +57,7 @@ func (d *decoder) line(n int) string {
 }
 
 func (d *decoder) problem(line, col int, path, hint, format string, args ...any) {
-	if d.full() {
-		d.unshown++
+	if d.counted() {
 		return
 	}
 	d.problems = append(d.problems, Problem{
@@ -131,7 +139,7 @@ func (d *decoder) text(n *yaml.Node, v reflect.Value, path string, tag reflect.S
 		return
 	}
 	if enum := tag.Get("enum"); enum != "" {
-		if words := strings.Split(enum, "|"); !slices.Contains(words, n.Value) && !d.full() {
+		if words := strings.Split(enum, "|"); !slices.Contains(words, n.Value) && !d.counted() {
 			d.at(n, path, meant(n.Value, words, "One of: "+strings.Join(words, ", ")+"."), "%s cannot be %s.", last(path), quote(n.Value))
 		}
 	}
@@ -292,7 +300,7 @@ func (d *decoder) structure(n *yaml.Node, v reflect.Value, path string) {
 	d.pairs(n, path, func(key, value *yaml.Node, at string) {
 		i, ok := fields[key.Value]
 		if !ok {
-			if !d.full() {
+			if !d.counted() {
 				d.at(key, at, meant(key.Value, names, "Known here: "+strings.Join(names, ", ")+"."), "%s is not known%s.", quote(key.Value), inside(path))
 			}
 			return

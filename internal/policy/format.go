@@ -96,7 +96,7 @@ func isFileName(s string) bool { return documents.MatchString(s) }
 
 func isCountry(s string) bool {
 	r, err := language.ParseRegion(s)
-	return err == nil && r.IsCountry() && r.String() == s && len(s) == 2
+	return err == nil && r.IsCountry() && r.Canonicalize().String() == s && len(s) == 2
 }
 
 func isPattern(s string) bool {

@@ -110,23 +110,26 @@ func (d *decoder) parse(src []byte) *yaml.Node {
 
 // syntax reports what the parser says of a file that is not YAML.
 func (d *decoder) syntax(err error) {
-	line, col, msg := 1, 1, strings.TrimPrefix(err.Error(), "yaml: ")
+	line, col, msg, opened := 1, 1, strings.TrimPrefix(err.Error(), "yaml: "), 0
 	var e *yaml.LoadError
 	if errors.As(err, &e) {
-		line, col, msg = max(e.Mark.Line, 1), max(e.Mark.Column, 1), e.Message
+		line, col, msg, opened = max(e.Mark.Line, 1), max(e.Mark.Column, 1), e.Message, e.ContextMark.Line
+		if strings.Contains(msg, "end of stream") && opened > 0 {
+			line, col = opened, max(e.ContextMark.Column, 1) // the end of the file says nothing
+		}
 	}
-	for line > 1 && (line > len(d.lines) || strings.TrimSpace(d.lines[line-1]) == "") {
-		line, col = line-1, 1 // the parser often notices only at the end of the file
+	for line > 1 && strings.TrimSpace(d.line(line)) == "" {
+		line, col = line-1, 1 // noticed only behind the line that is wrong
 	}
 	if strings.Contains(msg, "max depth") {
 		d.problem(line, col, "", "Nest less.", "The file is nested more than %d levels deep.", maxDepth)
 		return
 	}
-	d.problem(line, col, "", mend(msg, d.line(line)), "This is not YAML: %s.", strings.TrimSuffix(msg, "."))
+	d.problem(line, col, "", mend(msg, d.line(line), opened), "This is not YAML: %s.", strings.ToValidUTF8(strings.TrimSuffix(msg[:min(len(msg), 200)], "."), ""))
 }
 
-// mend says what is most often behind a message of the parser.
-func mend(msg, line string) string {
+// mend says what is most often behind a message of the parser about a line.
+func mend(msg, line string, opened int) string {
 	indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 	switch {
 	case strings.Contains(indent, "\t"):
@@ -137,10 +140,10 @@ func mend(msg, line string) string {
 		return "Text with a colon and a space in it needs quotes; or the line is indented too far."
 	case strings.Contains(msg, "cannot start any token"):
 		return "Text that begins with @, ` or % needs quotes."
-	case strings.Contains(msg, "quoted scalar"):
-		return "A quote is opened and not closed."
+	case strings.Contains(msg, "end of stream"):
+		return "The quote is opened here and not closed."
 	case strings.Contains(msg, "',' or"):
-		return "A bracket is opened and not closed, or a comma is missing."
+		return fmt.Sprintf("The bracket that opens on line %d is not closed, or a comma is missing.", opened)
 	}
 	return "Look at the indentation, the quotes and the colons of this line and the one before."
 }
@@ -167,7 +170,7 @@ func (d *decoder) plain(n *yaml.Node, level int) {
 	case n.Style&yaml.DoubleQuotedStyle != 0:
 		for i, r := range n.Value {
 			if what := unwanted(r, n.Value[i:]); what != "" && r != '\n' {
-				d.at(n, "", "Take the escape out.", "The text holds %s behind an escape.", what)
+				d.at(n, "", "Take the escape out.", "An escape in the text stands for %s.", what)
 				return
 			}
 		}

@@ -73,6 +73,8 @@ func excerpt(line string, col int) (string, int) {
 		}
 		if r == '\t' {
 			r = ' '
+		} else if unwanted(r, "\uFFFD") != "" {
+			r = '\uFFFD' // it would act on the terminal
 		}
 		if n >= start {
 			shown = append(shown, r)

@@ -57,13 +57,13 @@ func registers(decl *Declaration) map[string]register {
 func (d *decoder) references(decl *Declaration) {
 	all := registers(decl)
 	for _, r := range d.refs {
-		if reg := all[r.section]; !reg.known[r.id] && !d.full() {
+		if reg := all[r.section]; !reg.known[r.id] && !d.counted() {
 			d.at(r.node, r.path, meant(r.id, reg.names, "Add it under "+r.section+", or name one that is there."), "%s has no entry %s.", r.section, quote(r.id))
 		}
 	}
 	parties := all["parties"]
 	for _, a := range decl.Device {
-		if a.Party != "" && a.Party != "self" && !parties.known[a.Party] && !d.full() {
+		if a.Party != "" && a.Party != "self" && !parties.known[a.Party] && !d.counted() {
 			d.placed("device_access."+a.ID+".party", meant(a.Party, append(parties.names, "self"), "Name a party of the register, or self."), "parties has no entry %s.", quote(a.Party))
 		}
 	}

@@ -2,13 +2,19 @@ package policy
 
 import "strings"
 
-// meant returns "Did you mean …?" when one of words is close to have, else other.
+// meant returns "Did you mean …?" when one of words, and no other, is closest to
+// have; else other.
 func meant(have string, words []string, other string) string {
 	best, least := "", 3
 	for _, w := range words {
-		// Half of a short word may not be replaced: "da" is not meant by "it".
-		if n := distance(strings.ToLower(have), strings.ToLower(w), least); n < least && n <= len(w)/2 {
+		n := distance(strings.ToLower(have), strings.ToLower(w), least+1)
+		if 2*n >= len(w) { // half of it would be replaced: that is another word
+			continue
+		}
+		if n < least {
 			best, least = w, n
+		} else if n == least {
+			best = ""
 		}
 	}
 	if best == "" {
