@@ -1,8 +1,11 @@
 package staff
 
 import (
+	"errors"
 	"net/http"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -175,4 +178,25 @@ func TestSafeNext(t *testing.T) {
 			t.Errorf("%q: %q, want %q", next, got, wanted)
 		}
 	}
+}
+
+// Many tries at once do not slip past the limit: what is counted is counted
+// before the password is looked at.
+func TestManyAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		var looked atomic.Int32
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() {
+				c := credentials{"1001", "anna", "wrong"}
+				if _, err := w.signIn(t.Context(), c, noAddr, ""); errors.Is(err, errWrong) {
+					looked.Add(1)
+				}
+			})
+		}
+		all.Wait()
+		if n := looked.Load(); n < 1 || n > 6 {
+			t.Errorf("%d passwords were looked at", n)
+		}
+	})
 }

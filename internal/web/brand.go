@@ -44,8 +44,9 @@ func brandCSS(c colour) string {
 	for i := 0; i < 20 && contrast(dark, night) < 7; i++ {
 		dark = dark.toward(white, 0.08)
 	}
-	return fmt.Sprintf(":root{--accent:%s;--on-accent:#fff}\n"+
-		"@media (prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s}}\n", light, dark, night)
+	return fmt.Sprintf(":root{--accent:%s;--on-accent:#fff;--tint:%s}\n"+
+		"@media (prefers-color-scheme:dark){:root{--accent:%s;--on-accent:%s;--tint:%s}}\n",
+		light, light.toward(white, 0.92), dark, night, night.toward(dark, 0.16))
 }
 
 // colour is red, green and blue from 0 to 1.
