@@ -26,11 +26,13 @@ func meant(have string, words []string, other string) string {
 // distance is the number of letters to put in, take out, replace or swap with
 // the next (Damerau–Levenshtein), or limit when it is that or more.
 func distance(a, b string, limit int) int {
-	if len(a) > len(b)+limit || len(b) > len(a)+limit || len(a) > 100 {
+	const longest = 100
+	if len(a) > len(b)+limit || len(b) > len(a)+limit || len(b) > longest {
 		return limit
 	}
-	before, row, next := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range row {
+	var rows [3][longest + 1]int
+	before, row, next := rows[0][:], rows[1][:], rows[2][:]
+	for j := range len(b) + 1 {
 		row[j] = j
 	}
 	for i := 1; i <= len(a); i++ {
