@@ -107,8 +107,9 @@ func (a Adequacy) Covers(r Recipient) bool {
 		return r.Commercial
 	case ScopeSelfCertified:
 		return r.SelfCertified && (!r.HRData || r.HRCovered)
+	default:
+		return true
 	}
-	return true
 }
 
 // Subject is what a complaint is about; it decides the authority.

@@ -213,8 +213,8 @@ func kindOf(f *policy.Form) string {
 // is reports whether b is given and true.
 func is(b *bool) bool { return b != nil && *b }
 
-// compare compares two calendar periods by what they span from one day of a
-// leap cycle: P12M equals P1Y, and P31D is longer than P1M in no month.
+// compare compares two calendar periods by what they span from one 1 January:
+// P12M equals P1Y, and a month counts as 31 days.
 func compare(a, b policy.Duration) int {
 	from := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 	return a.After(from, time.UTC).Compare(b.After(from, time.UTC))

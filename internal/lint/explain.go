@@ -51,7 +51,7 @@ var examples = sync.OnceValue(func() map[string]Example {
 var (
 	explainArticle = both("Hjemmel", "Law")
 	explainWhy     = both("Hvorfor", "Why")
-	explainFix     = both("Gør", "Fix")
+	explainFix     = both("Gør sådan", "Fix")
 	explainExample = both("Eksempel, der udløser den", "Example that triggers it")
 	explainClear   = both("Eksempel, der ikke gør", "Example that does not")
 	explainNeeds   = map[Needs]text.Text{

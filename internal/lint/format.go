@@ -17,7 +17,7 @@ var (
 		Info:    both("bemærkning", "note"),
 	}
 	acceptedUntil = both("Accepteret af %s til %s: %s", "Accepted by %s until %s: %s")
-	fixWord       = both("Gør", "Fix")
+	fixWord       = both("Gør sådan", "Fix")
 	summary       = both("%d fejl, %d advarsler, %d bemærkninger, %d accepteret. %d regler kunne ikke afgøres herfra.\n", "%d errors, %d warnings, %d notes, %d accepted. %d rules could not be decided from here.\n")
 )
 

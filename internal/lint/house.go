@@ -44,14 +44,21 @@ func channelMissing(c *Context, f *found) {
 	}
 }
 
+// authorityMissing warns only about an authority whose country has no pack here:
+// somewhere else people can complain too.
 func authorityMissing(c *Context, f *found) {
 	id := c.Controller.Authority
-	if id == "" {
+	a, known := c.law.Authority(id)
+	near := c.law.NearestAuthority(id)
+	switch pack, _, _ := strings.Cut(id, "."); {
+	case id == "":
 		f.at("controller", "problem", authorityUnsaid)
-	} else if a, ok := c.law.Authority(id); !ok {
-		f.at("controller.authority", "problem", fill(authorityUnknown, []any{"id", id, "near", c.law.NearestAuthority(id)}))
-	} else {
+	case known:
 		c.use(a.Fact)
+	case near == "" && !slices.ContainsFunc(c.law.Packs(), func(p *law.Pack) bool { return p.Name == pack }):
+		f.warn("controller.authority", "problem", fill(authorityElsewhere, []any{"id", id}))
+	default:
+		f.at("controller.authority", "problem", fill(authorityUnknown, []any{"id", id, "near", didYouMean(near)}))
 	}
 }
 

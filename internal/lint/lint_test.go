@@ -78,3 +78,21 @@ func TestStarterIsClean(t *testing.T) {
 		t.Error(short(r))
 	}
 }
+
+func TestAuthority(t *testing.T) {
+	for id, want := range map[string]string{
+		"dk.datatilsyn": "E: Complaints: the law packs know no dk.datatilsyn (did you mean dk.datatilsynet?).",
+		"dk.q":          "E: Complaints: the law packs know no dk.q.",
+		"se.imy":        "W: Complaints: none of the law packs named knows se.imy.",
+	} {
+		r := run(t, merge(t, read(t, "testdata/clean.yaml"), "controller: {authority: "+id+"}"), policy.Date{})
+		for _, f := range r.Findings {
+			if got := string(f.Severity) + ": " + f.Message["en"]; f.Rule == "RT-03" && got != want {
+				t.Errorf("%s: %q, want %q", id, got, want)
+			}
+		}
+		if len(r.Errors())+len(r.Warnings()) != 1 {
+			t.Errorf("%s: %s", id, short(r))
+		}
+	}
+}

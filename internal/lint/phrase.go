@@ -25,7 +25,7 @@ var (
 	eventByHand   = both("den hændelse melder kun et menneske, så reglen må være manuel", "only a person reports that event, so the rule must be manual")
 	ownerMissing  = both("reglen er manuel og har ingen ansvarlig", "the rule is manual and has no owner")
 	noExecutor    = both("ingen del af programmet udfører den handling på de data", "no part of the program does that to those data")
-	floorUnknown  = both("lovpakkerne kender ikke {law} (mente du {near}?)", "the law packs know no {law} (did you mean {near}?)")
+	floorUnknown  = both("lovpakkerne kender ikke {law}{near}", "the law packs know no {law}{near}")
 	floorShort    = both("{law} kræver {limit}, reglen siger {has}", "{law} demands {limit}, the rule says {has}")
 	backupsUnsaid = both("der er ingen erklærede sikkerhedskopier", "no backups are declared")
 	horizonUnsaid = both("»{backup}« har ingen horisont", "‘{backup}’ has no horizon")
@@ -80,9 +80,18 @@ var (
 	dpoNoContact             = both("rådgiveren har ingen kontaktoplysninger", "the officer has no contact details")
 	dpoNoReason              = both("der er ingen begrundelse for at undvære en", "no reason is given for having none")
 	authorityUnsaid          = both("tilsynsmyndigheden er ikke nævnt", "the supervisory authority is not named")
-	authorityUnknown         = both("lovpakkerne kender ikke {id} (mente du {near}?)", "the law packs know no {id} (did you mean {near}?)")
+	authorityElsewhere       = both("ingen af de nævnte lovpakker kender {id}", "none of the law packs named knows {id}")
+	authorityUnknown         = both("lovpakkerne kender ikke {id}{near}", "the law packs know no {id}{near}")
 	extensionUnsaid          = both("der står ikke, hvordan man får besked om en forlængelse", "how people are told of an extension is not said")
 )
+
+// didYouMean ends a sentence about an unknown name with the nearest known one, if any.
+func didYouMean(near string) text.Text {
+	if near == "" {
+		return text.Text{}
+	}
+	return both(" (mente du "+near+"?)", " (did you mean "+near+"?)")
+}
 
 func scopeWords(s law.Scope) text.Text {
 	switch s {
@@ -92,8 +101,9 @@ func scopeWords(s law.Scope) text.Text {
 		return both("erhvervsvirksomheder under PIPEDA", "commercial organisations under PIPEDA")
 	case law.ScopeSelfCertified:
 		return both("certificerede virksomheder (DPF)", "self-certified organisations (DPF)")
+	default:
+		return both("alle", "everybody")
 	}
-	return both("alle", "everybody")
 }
 
 func categoryWords(category string) text.Text {

@@ -50,6 +50,7 @@ func gather(v reflect.Value, path string, out *[]placed) {
 		for i := range v.Len() {
 			gather(v.Index(i), entry(v.Index(i), path, i), out)
 		}
+	default: // no text in it
 	}
 }
 

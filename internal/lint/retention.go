@@ -76,7 +76,7 @@ func belowFloor(c *Context, f *found) {
 		path := "retention." + r.ID + ".floor"
 		v, ok := c.value(r.Floor.Law)
 		if !ok {
-			f.at(path, "rule", r.ID, "problem", fill(floorUnknown, []any{"law", r.Floor.Law, "near", c.law.NearestValue(r.Floor.Law)}))
+			f.at(path, "rule", r.ID, "problem", fill(floorUnknown, []any{"law", r.Floor.Law, "near", didYouMean(c.law.NearestValue(r.Floor.Law))}))
 			continue
 		}
 		limit, err := policy.ParseDuration(v.Value)

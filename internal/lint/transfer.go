@@ -19,7 +19,9 @@ func (c *Context) eachTransfer(do func(e *policy.Engagement, t *policy.Transfer,
 	}
 }
 
-// transferUndeclared also finds the claim that all data stays in the EU or in
+// transferUndeclared is an error although the list of the EEA may be unchecked:
+// it rests on a country's absence from the list, and only a value that stands
+// there can be unchecked. It also finds the claim that all data stays in the EU or in
 // adequate countries: a blanket names no transfer.
 func transferUndeclared(c *Context, f *found) {
 	for i := range c.Engagements {
