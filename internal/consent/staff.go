@@ -22,7 +22,7 @@ func (s *Service) StaffNav() []web.Nav {
 type consentPage struct {
 	web.Frame
 	Total  int
-	Langs  []langRate
+	ByLang []langRate
 	Rates  []purposeRate
 	Recent []recentChoice
 	Days   int
@@ -54,8 +54,8 @@ func (s *Service) consentPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page.Langs, page.Rates = o.rates(counts)
-	for _, l := range page.Langs {
+	page.ByLang, page.Rates = o.rates(counts)
+	for _, l := range page.ByLang {
 		page.Total += l.Sum
 	}
 	recent, err := recentChoices(r.Context(), s.DB, 25)

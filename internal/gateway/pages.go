@@ -27,7 +27,7 @@ func (s *Service) StaffRoutes() []web.Route {
 
 // StaffNav returns the menu's entries.
 func (s *Service) StaffNav() []web.Nav {
-	return []web.Nav{{Path: "/drift", TextID: "gateway.nav.drift", Icon: "alert", Need: web.Consent, Order: 55}}
+	return []web.Nav{{Path: "/drift", TextID: "gateway.nav.drift", Icon: "alarm", Need: web.Consent, Order: 55}}
 }
 
 type driftPage struct {
