@@ -22,9 +22,7 @@ func Agreement(plan *policy.Plan, v version.Version, l text.Lang, a *policy.Agre
 	b := newBuilder(plan, v, l, AgreementName(a.ID))
 	path := "customer_agreement." + a.ID
 	b.doc.Title = b.t(path, "agreement.title")
-	b.doc.Lead = line(
-		b.own(path+".label", "agreement", a.Label).end(),
-		b.t(path, "agreement.version", "Number", v.Number, "Date", text.Date(l, b.local(v.EffectiveAt))))
+	b.doc.Lead = line(b.own(path+".label", "agreement", a.Label).end())
 	w := agreementWriter{builder: b, a: a, path: path}
 	if a.Body == "file" {
 		body, err := suppliedBody(a, v.Files)

@@ -1,6 +1,8 @@
 package publish
 
 import (
+	"math"
+
 	"github.com/tillid/tillid/internal/text"
 )
 
@@ -59,6 +61,18 @@ type Table struct {
 	Head   []Sentence
 	Widths []float64 // shares of the width, for paper
 	Groups []Group
+}
+
+// Share is how much of the width column i takes: a percentage in steps of five.
+func (t *Table) Share(i int) int {
+	var sum float64
+	for _, w := range t.Widths {
+		sum += w
+	}
+	if sum == 0 || i >= len(t.Widths) {
+		return 0
+	}
+	return int(math.Round(t.Widths[i]/sum*20)) * 5
 }
 
 // Group is a part of a table. Without a label its rows just follow.

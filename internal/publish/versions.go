@@ -139,6 +139,31 @@ func (s *Service) documents(ctx context.Context, number int, l text.Lang, base s
 	return docs, nil
 }
 
+// byDocument groups the languages of each document, in the order in which people ask for them.
+func byDocument(docs []shownDocument) []documentLanguages {
+	var rows []documentLanguages
+	for _, name := range []string{"policy", "cookies", "browsers"} {
+		row := documentLanguages{}
+		for _, d := range docs {
+			if d.Document == name {
+				row.Name, row.Languages = d.Name, append(row.Languages, d)
+			}
+		}
+		if row.Languages != nil {
+			rows = append(rows, row)
+		}
+	}
+	return rows
+}
+
+type documentLanguages struct {
+	Name      string
+	Languages []shownDocument
+}
+
+// ByDocument is the version's documents, one entry each.
+func (e entry) ByDocument() []documentLanguages { return byDocument(e.Documents) }
+
 var formatNames = map[string]string{"html": "HTML", "md": "Markdown", "pdf": "PDF", "note": "Note"}
 
 func isPublic(document string) bool { return publicPages[document] != "" }
