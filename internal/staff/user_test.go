@@ -83,7 +83,7 @@ func TestChanges(t *testing.T) {
 		want(t, b.post(at+"/roles", "role", "viewer"), http.StatusSeeOther)
 		want(t, other.get("/account"), http.StatusSeeOther)
 		want(t, b.post(at+"/roles", "role", "user"), http.StatusUnprocessableEntity) // a customer's role
-		want(t, b.post(at+"/roles"), http.StatusUnprocessableEntity) // none
+		want(t, b.post(at+"/roles"), http.StatusUnprocessableEntity)                 // none
 		want(t, other.signIn("1001", u.UserName, newPassword), http.StatusSeeOther)
 		want(t, other.get("/sample/policy"), http.StatusOK)
 		want(t, other.get("/sample/enquiries"), http.StatusForbidden)
