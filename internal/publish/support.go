@@ -1,10 +1,13 @@
 package publish
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
+	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/version"
 	"github.com/tillid/tillid/internal/web"
 )
@@ -13,10 +16,10 @@ const supportPath = "/support/agreement"
 
 // contract is one agreement with all its versions, newest first.
 type contract struct {
-	Name    string
-	Now     *signed
-	Waiting bool
-	All     []signed
+	document string
+	Name     string
+	Now      *signed
+	All      []signed
 }
 
 // signed is an agreement under a version, in the viewer's language.
@@ -25,14 +28,13 @@ type signed struct {
 	State              State
 	PDFSHA256, Note    string
 	Read, PDF, NoteURL string
-	Markdown           string
 }
 
 type supportPage struct {
 	web.Frame
 	Controller string
 	Key        string
-	Contracts  []contract
+	Contracts  []*contract
 }
 
 // support is where a customer's admin finds the data-processing agreement:
@@ -49,46 +51,60 @@ func (s *Service) support(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	replaced, now := version.Replaced(all), s.Now()
-	byName := map[string]*contract{}
-	var order []string
 	for _, v := range all {
-		state := s.state(v, replaced, now)
-		list, err := s.Versions.ShownList(r.Context(), v.Number)
+		agreements, err := s.signed(r.Context(), v, s.state(v, replaced, now), l)
 		if err != nil {
 			return err
 		}
-		for _, sh := range list {
-			if !isAgreement(sh.Document) || sh.Format != "pdf" || sh.Lang != l {
-				continue
-			}
-			c := byName[sh.Document]
-			if c == nil {
-				c = &contract{Name: documentName(plan, p.Lang, sh.Document)}
-				byName[sh.Document] = c
-				order = append(order, sh.Document)
-			}
-			at := supportPath + "/" + strconv.Itoa(v.Number) + "/"
-			one := signed{Version: v, State: state, PDFSHA256: sh.SHA256,
-				Read: at + version.ShownName(sh.Document, sh.Lang, "html"), PDF: at + version.ShownName(sh.Document, sh.Lang, "pdf"),
-				NoteURL: at + version.ShownName(sh.Document, sh.Lang, "note"), Markdown: at + version.ShownName(sh.Document, sh.Lang, "md")}
-			if state == Now {
-				note, err := s.Versions.ShownAs(r.Context(), v.Number, sh.Document, sh.Lang, "note")
-				if err != nil {
-					return err
-				}
-				one.Note = string(note.Content)
-			}
-			c.All = append(c.All, one)
+		for document, one := range agreements {
+			p.add(document, documentName(plan, p.Lang, document), one)
 		}
 	}
-	for _, name := range order {
-		c := byName[name]
-		if at := slices.IndexFunc(c.All, func(x signed) bool { return x.State == Now }); at >= 0 {
-			c.Now = &c.All[at]
-		}
-		p.Contracts = append(p.Contracts, *c)
-	}
+	slices.SortFunc(p.Contracts, func(a, b *contract) int { return strings.Compare(a.Name, b.Name) })
 	return web.Render(w, http.StatusOK, pages(), "support", web.Backoffice, p)
+}
+
+// add puts an agreement's version to its others.
+func (p *supportPage) add(document, name string, one signed) {
+	at := slices.IndexFunc(p.Contracts, func(c *contract) bool { return c.document == document })
+	if at < 0 {
+		at = len(p.Contracts)
+		p.Contracts = append(p.Contracts, &contract{document: document, Name: name})
+	}
+	c := p.Contracts[at]
+	c.All = append(c.All, one)
+	if one.State == Now {
+		c.Now = &one
+	}
+}
+
+// signed returns the agreements of a version in a language, by document; the
+// words of the signature only for the version in force.
+func (s *Service) signed(ctx context.Context, v version.Version, state State, l text.Lang) (map[string]signed, error) {
+	list, err := s.Versions.ShownList(ctx, v.Number)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]signed{}
+	for _, sh := range list {
+		if !isAgreement(sh.Document) || sh.Format != "pdf" || sh.Lang != l {
+			continue
+		}
+		one := signed{
+			Version: v, State: state, PDFSHA256: sh.SHA256,
+			Read: filePath(v.Number, sh.Document, l, "html"), PDF: filePath(v.Number, sh.Document, l, "pdf"),
+			NoteURL: filePath(v.Number, sh.Document, l, "note"),
+		}
+		if state == Now {
+			note, err := s.Versions.ShownAs(ctx, v.Number, sh.Document, l, "note")
+			if err != nil {
+				return nil, err
+			}
+			one.Note = string(note.Content)
+		}
+		found[sh.Document] = one
+	}
+	return found, nil
 }
 
 // agreementFile serves an agreement of any version: page, PDF, Markdown or note.
