@@ -30,7 +30,7 @@ type sourceLine struct {
 // declaration shows a document beside its source: every sentence leads to its
 // line, every line to its first sentence, without a script.
 func (s *Service) declaration(w http.ResponseWriter, r *http.Request) error {
-	p := declarationPage{Frame: s.Office.Backoffice(r), Number: s.Versions.InForce().Number}
+	p := declarationPage{Frame: s.House.Backoffice(r), Number: s.Versions.InForce().Number}
 	if n, err := strconv.Atoi(r.URL.Query().Get("version")); err == nil {
 		p.Number = n
 	}

@@ -26,8 +26,7 @@ import (
 
 // Service publishes documents and serves them.
 type Service struct {
-	House    *web.House // of the site's host
-	Office   *web.House // of the Backoffice
+	House    *web.House
 	Versions *version.Service
 	Signer   ledger.Signer // signs agreements
 	Log      *slog.Logger

@@ -102,7 +102,7 @@ func newSite(t testing.TB, d *db.DB) *site {
 		Ledger: &ledger.Log{DB: d, Origin: "eksempel.example/tillid", Signer: signer, Now: now},
 	}
 	house := &web.House{Plan: versions.Current, May: func(web.Viewer, web.Permission) bool { return true }}
-	s.Service = &Service{House: house, Office: house, Versions: versions, Signer: signer, Log: log, Now: now}
+	s.Service = &Service{House: house, Versions: versions, Signer: signer, Log: log, Now: now}
 	house.Nav, house.PublicNav = s.StaffNav(), s.PublicNav()
 	versions.Render = s.Render
 	if err := versions.Open(t.Context(), "tillid.yaml", sources(t)["eksempel"], eksempel.Files); err != nil {

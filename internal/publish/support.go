@@ -41,7 +41,7 @@ type supportPage struct {
 // today's and every earlier version, to read, print and fetch.
 func (s *Service) support(w http.ResponseWriter, r *http.Request) error {
 	plan := s.Versions.Current()
-	p := supportPage{Frame: s.Office.Backoffice(r), Controller: plan.Controller.LegalName, Key: s.Signer.Verifier()}
+	p := supportPage{Frame: s.House.Backoffice(r), Controller: plan.Controller.LegalName, Key: s.Signer.Verifier()}
 	l := p.Lang
 	if !slices.Contains(plan.Languages, l) {
 		l = plan.Languages[0]

@@ -204,7 +204,7 @@ type staffVersionsPage struct {
 }
 
 func (s *Service) staffVersions(w http.ResponseWriter, r *http.Request) error {
-	p := staffVersionsPage{Frame: s.Office.Backoffice(r)}
+	p := staffVersionsPage{Frame: s.House.Backoffice(r)}
 	var err error
 	if p.Entries, err = s.entries(r.Context(), p.Lang); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (s *Service) staffVersions(w http.ResponseWriter, r *http.Request) error {
 
 // compare shows the difference between any two versions.
 func (s *Service) compare(w http.ResponseWriter, r *http.Request) error {
-	p := staffVersionsPage{Frame: s.Office.Backoffice(r), Compared: true}
+	p := staffVersionsPage{Frame: s.House.Backoffice(r), Compared: true}
 	var err error
 	if p.Entries, err = s.entries(r.Context(), p.Lang); err != nil {
 		return err
@@ -240,7 +240,7 @@ func (s *Service) staffVersion(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return errDocument()
 	}
-	p := staffVersionPage{Frame: s.Office.Backoffice(r)}
+	p := staffVersionPage{Frame: s.House.Backoffice(r)}
 	entries, err := s.entries(r.Context(), p.Lang)
 	if err != nil {
 		return err
