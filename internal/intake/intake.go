@@ -106,12 +106,29 @@ func (s *Service) submit(ctx context.Context, in submission) (Receipt, error) {
 	idem := s.idempotencyKey(in)
 	for range 3 {
 		receipt, err := s.store(ctx, in, idem)
-		if errors.Is(err, errRepeated) || db.IsUnique(err) {
-			continue // somebody else stores it at this moment, or has the same case number
+		if errors.Is(err, errRepeated) {
+			receipt, err = s.first(ctx, idem)
+		}
+		if errors.Is(err, sql.ErrNoRows) || db.IsUnique(err) {
+			continue // the first one was rolled back; or the case number was taken
 		}
 		return receipt, err
 	}
 	return Receipt{}, errors.New("store submission: its key or number is always taken")
+}
+
+// first returns the receipt of what is stored already. It looks in a transaction, which
+// ends when what it saw is durable: others may not have been committed yet.
+func (s *Service) first(ctx context.Context, idem string) (r Receipt, err error) {
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		e, err := byIdempotency(ctx, tx, idem)
+		if err == nil {
+			r = s.receiptOf(e)
+			r.Already = true
+		}
+		return err
+	})
+	return r, err
 }
 
 // store writes everything that a submission is in one transaction, its keys before it.
@@ -133,16 +150,6 @@ func (s *Service) store(ctx context.Context, in submission, idem string) (Receip
 	}
 	var receipt Receipt
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-		// Looked up here and not before: what is answered must be durable.
-		first, err := byIdempotency(ctx, tx, idem)
-		if err == nil {
-			receipt = s.receiptOf(first)
-			receipt.Already = true
-			return nil
-		}
-		if !errors.Is(err, sql.ErrNoRows) {
-			return err
-		}
 		stored, err := s.insert(ctx, tx, e, in, prepared[0], nonce)
 		receipt = s.receiptOf(stored)
 		return err
