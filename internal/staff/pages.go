@@ -62,7 +62,7 @@ type signInPage struct {
 func (s *Service) showSignIn(w http.ResponseWriter, r *http.Request) error {
 	next := safeNext(r.URL.Query().Get("next"))
 	if web.ViewerOf(r.Context()).User != "" {
-		http.Redirect(w, r, next, http.StatusSeeOther)
+		http.Redirect(w, r, next, http.StatusSeeOther) //nolint:gosec // safeNext keeps it on this host
 		return nil
 	}
 	return web.Render(w, http.StatusOK, pages(), "signin", web.Bare, signInPage{Frame: s.House.Backoffice(r), Next: next})
@@ -79,7 +79,7 @@ func (s *Service) postSignIn(w http.ResponseWriter, r *http.Request) error {
 	in, err := s.signIn(r.Context(), c, web.ClientIP(r, s.Trusted), cookieHash(r))
 	if errors.Is(err, errWrong) {
 		page := signInPage{Frame: s.House.Backoffice(r), Number: number, UserName: userName, Next: next, Wrong: true}
-		page.Frame.Viewer, page.Frame.Path = web.Viewer{}, "/signin"
+		page.Viewer, page.Path = web.Viewer{}, "/signin"
 		return web.Render(w, http.StatusUnauthorized, pages(), "signin", web.Bare, page)
 	}
 	if err != nil {

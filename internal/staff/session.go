@@ -46,7 +46,7 @@ func cookieName(r *http.Request) string {
 }
 
 func setCookie(w http.ResponseWriter, r *http.Request, token string) {
-	c := &http.Cookie{
+	c := &http.Cookie{ //nolint:gosec // Secure but on this machine's own names
 		Name: cookieName(r), Value: token, Path: "/",
 		HttpOnly: true, Secure: web.HTTPS(r), SameSite: http.SameSiteStrictMode,
 	}

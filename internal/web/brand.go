@@ -2,6 +2,7 @@ package web
 
 import (
 	"fmt"
+	"io"
 	"math"
 	"net/http"
 	"regexp"
@@ -31,7 +32,7 @@ func serveBrand(w http.ResponseWriter, r *http.Request) {
 	}
 	staticHeader(w, r, forEver)
 	w.Header().Set("Content-Type", "text/css; charset=utf-8")
-	fmt.Fprint(w, brandCSS(parseColour(name)))
+	io.WriteString(w, brandCSS(parseColour(name)))
 }
 
 // brandCSS makes an accent readable: darkened until text in it has a contrast

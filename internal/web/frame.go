@@ -187,7 +187,7 @@ func rememberLang(w http.ResponseWriter, r *http.Request, layout string) {
 			return
 		}
 	}
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure but on this machine's own names
 		Name: langCookie, Value: string(l), Path: path,
 		HttpOnly: true, Secure: HTTPS(r), SameSite: http.SameSiteLaxMode,
 	})

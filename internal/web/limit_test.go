@@ -68,7 +68,7 @@ func TestLimiter(t *testing.T) {
 		t.Error(err)
 	}
 	for i := range 50 {
-		l.Allow(netip.MustParseAddr(fmt.Sprintf("203.0.%d.1", i)), now) //nolint:errcheck // fills the table
+		l.Allow(netip.MustParseAddr(fmt.Sprintf("203.0.%d.1", i)), now)
 	}
 	if len(l.nets) != 2 || l.order.Len() != 2 {
 		t.Errorf("%d networks kept", len(l.nets))

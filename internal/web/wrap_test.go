@@ -89,7 +89,7 @@ func TestPanic(t *testing.T) {
 // An answer that fails halfway is cut, not ended as if it were whole.
 func TestHalfAnAnswer(t *testing.T) {
 	defer func() {
-		if p := recover(); p != http.ErrAbortHandler {
+		if p := recover(); p != any(http.ErrAbortHandler) {
 			t.Errorf("recovered %v", p)
 		}
 	}()
