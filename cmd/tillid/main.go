@@ -82,7 +82,6 @@ Start here:
   tillid serve DIR          serve the house in DIR`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.AddGroup(

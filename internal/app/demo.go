@@ -59,12 +59,12 @@ func (d *Demo) Run(ctx context.Context) error {
 		return err
 	}
 	defer house.Close()
-	site := &demosite.Site{Hosts: d.outside(), Log: d.Log}
+	site := demosite.Site(d.outside())
 	server := &Server{Houses: []*House{house}, Log: d.Log, Metrics: NewMetrics(), Extra: map[string]http.Handler{
 		"mail.localhost:" + d.port:       d.room.Handler(d.Log),
 		"processors.localhost:" + d.port: d.desk,
 	}}
-	outside := site.Outside()
+	outside := demosite.Outside()
 	for _, host := range []string{"google", "googleads", "meta", "linkedin", "youtube", "outside"} {
 		server.Extra[host+".localhost:"+d.port] = outside
 	}
@@ -87,7 +87,7 @@ func (d *Demo) simulate(ctx context.Context) (err error) {
 	if err := d.room.Start("127.0.0.1:0"); err != nil {
 		return err
 	}
-	d.desk = &desk.Server{File: filepath.Join(d.Dir, "helpdesk.json"), Now: d.Now}
+	d.desk = &desk.Server{File: filepath.Join(d.Dir, "helpdesk.json")}
 	if d.upstream, err = near(ctx, port+1); err != nil {
 		return err
 	}
@@ -113,8 +113,8 @@ func (d *Demo) stop() {
 
 // outside names the simulated hosts that stand in for the real ones.
 func (d *Demo) outside() demosite.Hosts {
-	at := func(name string) string { return "http://" + name + ".localhost:" + d.port }
-	return demosite.Hosts{Google: at("google"), GoogleAds: at("googleads"), Meta: at("meta"), LinkedIn: at("linkedin"), YouTube: at("youtube")}
+	at := func(name string) string { return name + ".localhost:" + d.port }
+	return demosite.Hosts{Google: at("google"), Meta: at("meta"), LinkedIn: at("linkedin"), YouTube: at("youtube")}
 }
 
 // open writes the demo's declaration, opens its house, and makes the sign-ins.

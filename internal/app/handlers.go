@@ -31,7 +31,7 @@ func (h *House) siteHandler() http.Handler {
 	own.Handle("/", web.Wrap(h.Log, web.NotFound))
 	protected := sameOrigin(h, own)
 	site := h.gateway.Handler()
-	return h.site.Serve(web.Public, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return h.web.Serve(web.Public, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gateway.Ours(r.URL.Path) {
 			protected.ServeHTTP(w, r)
 			return
@@ -50,7 +50,7 @@ func (h *House) officeHandler() http.Handler {
 	mux := http.NewServeMux()
 	web.StaticRoutes(mux)
 	mux.Handle("/", h.staff.Guard(routes))
-	return h.office.Serve(web.Backoffice, sameOrigin(h, mux))
+	return h.web.Serve(web.Backoffice, sameOrigin(h, mux))
 }
 
 // sameOrigin refuses unsafe requests that another site makes a browser send.
@@ -81,7 +81,7 @@ func (h *House) officeNav() []web.Nav {
 func (h *House) processors(plan *policy.Plan) map[string]connect.Processor {
 	made := map[string]connect.Processor{}
 	for _, e := range plan.Engagements {
-		if e.Connector != nil && e.Connector.Kind == "desk" {
+		if e.Connector != nil && e.Connector.Kind == desk.Kind {
 			made[e.ID] = desk.NewClient(e.Connector.URL, h.Now)
 		}
 	}

@@ -73,12 +73,12 @@ type House struct {
 	intake   *intake.Service
 	request  *request.Service
 
-	site, office *web.House
-	visits       *web.Limiter // of the public doors
-	runner       *job.Runner
-	checks       []func(context.Context) ([]string, error)
-	pulse        pulse
-	handlers     struct {
+	web      *web.House
+	visits   *web.Limiter // of the public doors
+	runner   *job.Runner
+	checks   []func(context.Context) ([]string, error)
+	pulse    pulse
+	handlers struct {
 		once         sync.Once
 		site, office http.Handler
 	}
@@ -184,8 +184,7 @@ func (h *House) kindOf(host string) string {
 // wire makes the features and gives each what it needs of the others.
 func (h *House) wire() {
 	f := h.folder
-	h.site = &web.House{Plan: h.planOrNil}
-	h.office = &web.House{Plan: h.planOrNil, May: staff.May}
+	h.web = &web.House{Plan: h.planOrNil, May: staff.May}
 	h.visits = &web.Limiter{Every: 100 * time.Millisecond, Burst: 100}
 	h.wireBase(f)
 	h.wireForgetting(f)
@@ -214,29 +213,29 @@ func (h *House) wireForgetting(f *folder) {
 	h.connect = &connect.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Processors: map[string]connect.Processor{}, Now: h.Now, Log: h.Log, Record: h.subjects.Get}
 	h.erase = &erase.Service{
 		DB: f.db, Subject: h.subjects, Keys: f.keys, Connect: h.connect, Ledger: h.ledger,
-		Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.office,
+		Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.web, Site: h.web,
 	}
-	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.office}
+	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.web}
 }
 
 func (h *House) wirePublic(f *folder) {
-	h.publish = &publish.Service{House: h.site, Office: h.office, Versions: h.versions, Signer: f.signer, Log: h.Log, Now: h.Now, Findings: h.findings}
+	h.publish = &publish.Service{House: h.web, Versions: h.versions, Signer: f.signer, Log: h.Log, Now: h.Now, Findings: h.findings}
 	h.versions.Render = h.publish.Render
 	h.consent = &consent.Service{
-		DB: f.db, Subjects: h.subjects, Keys: f.keys, Ledger: h.ledger, Plan: h.Plan, House: h.site, Office: h.office,
+		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
 		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit,
 	}
 	h.gateway = &gateway.Service{
-		DB: f.db, Plan: h.planOrNil, House: h.site, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
-		Granted: h.consent.Granted, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
+		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
+		Granted: h.consent.Grants, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
 	}
 	h.intake = &intake.Service{
-		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.site, Log: h.Log, Now: h.Now,
+		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,
 		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords,
 	}
 	h.request = &request.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Connect: h.connect, Erase: h.erase, Ledger: h.ledger, Mail: h.mail,
-		House: h.site, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.consent.VisitorPerson,
+		House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.visitor,
 	}
 	holders := []subject.Holder{h.intake, h.consent, h.request}
 	h.erase.Holders, h.request.Holders = holders, holders
@@ -249,7 +248,7 @@ func (h *House) wireOffice(f *folder) {
 		hasher = staff.NewHasher(runtime.NumCPU())
 	}
 	h.staff = &staff.Service{
-		DB: f.db, Keys: f.keys, House: h.office, Log: h.Log, Now: h.Now, Secret: h.key("sign-in limits"), Hasher: hasher,
+		DB: f.db, Keys: f.keys, House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("sign-in limits"), Hasher: hasher,
 		Trusted: h.options.Trusted, Overview: h.overview, Append: h.ledger.Append,
 	}
 	h.subjects.Claims = []func(context.Context, db.Queryer, []string) ([]string, error){
@@ -272,6 +271,16 @@ func (h *House) eraseRecords(ctx context.Context, records []subject.Record, reas
 	return err
 }
 
+// visitor returns the person behind the choice cookie's random id.
+func (h *House) visitor(r *http.Request) (subject.PersonID, bool) {
+	id := h.consent.Granted(r).Visitor
+	if id == "" {
+		return "", false
+	}
+	person, ok, err := h.subjects.Find(r.Context(), h.folder.db, subject.Visitor, id)
+	return person, ok && err == nil
+}
+
 func (h *House) limit(r *http.Request) error {
 	return h.visits.Allow(web.ClientIP(r, h.options.Trusted), h.Now())
 }
@@ -281,7 +290,7 @@ func (h *House) limit(r *http.Request) error {
 func (h *House) jobs() map[string]func(context.Context, []byte) error {
 	all := map[string]func(context.Context, []byte) error{}
 	for _, kinds := range []map[string]func(context.Context, []byte) error{
-		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.consent.Jobs(),
+		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(),
 	} {
 		for name, run := range kinds {
 			if _, taken := all[name]; taken {
@@ -312,6 +321,6 @@ func (h *House) serveAs() {
 		h.mail.From = fmt.Sprintf("%q <%s>", plan.Controller.LegalName, plan.Controller.Email)
 	}
 	maps.Copy(h.connect.Processors, h.processors(plan))
-	h.site.PublicNav = h.publicNav()
-	h.office.Nav = h.officeNav()
+	h.web.PublicNav = h.publicNav()
+	h.web.Nav = h.officeNav()
 }

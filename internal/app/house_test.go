@@ -98,7 +98,7 @@ var impersonal = map[string]string{
 	"tree_hash": "hashes of leaves", "checkpoint": "signed tree heads", "sequencer": "a lease",
 	"declaration_version": "the declaration", "shown": "published documents", "house": "which house this is",
 	"drift":            "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
-	"goose_db_version": "migrations", "migration_sum": "digests of migrations",
+	"goose_db_version": "migrations", "migration": "digests of migrations",
 }
 
 // Every table is claimed by exactly one holder, or stands in the list above.
@@ -129,7 +129,7 @@ func TestTablesClaimed(t *testing.T) {
 	claim("connect", connect.Tables())
 	claim("erase", erase.Tables())
 	claim("retain", retain.Tables())
-	claim("staff", h.staff.Tables())
+	claim("staff", staff.Tables())
 	rows, err := h.folder.db.Query(t.Context(), `select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name`)
 	if err != nil {
 		t.Fatal(err)

@@ -78,14 +78,13 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	for _, p := range problems {
 		o.Alarms = append(o.Alarms, staff.Line{Label: p})
 	}
-	yes, all, err := h.consent.Rate(ctx)
-	if err != nil {
-		return err
+	rates, err := h.consent.Rates(ctx)
+	for _, r := range rates {
+		if r.Of > 0 {
+			o.Consent = append(o.Consent, staff.Rate{Label: r.Label.In(l), Part: r.Yes, Of: r.Of})
+		}
 	}
-	if all > 0 {
-		o.Consent = []staff.Rate{{Label: text.T(l, "app.overview.consent"), Part: yes, Of: all}}
-	}
-	return nil
+	return err
 }
 
 // findings is what lint says about a plan, for the Backoffice.
@@ -145,7 +144,7 @@ func (h *House) logPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil && len(entries) > 0 && entries[0].Index >= 0 {
 		return fmt.Errorf("read checkpoint: %w", err)
 	}
-	p := logPage{Frame: h.office.Backoffice(r), Checkpoint: string(checkpoint), Verifier: h.ledger.Signer.Verifier()}
+	p := logPage{Frame: h.web.Backoffice(r), Checkpoint: string(checkpoint), Verifier: h.ledger.Signer.Verifier()}
 	for _, e := range entries {
 		p.Entries = append(p.Entries, logEntry{Entry: e, Version: short(e.Leaf.Version), Commitment: short(hex.EncodeToString(e.Commitment))})
 	}

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"time"
@@ -110,4 +111,24 @@ func (o *offer) rates(counts []answers) (langs []langRate, purposes []purposeRat
 		}
 	}
 	return langs, purposes
+}
+
+// Rate is how many of the choices of the last thirty days said yes to a purpose.
+type Rate struct {
+	Label   text.Text
+	Yes, Of int
+}
+
+// Rates returns the rate of each purpose that visitors are asked about.
+func (s *Service) Rates(ctx context.Context) ([]Rate, error) {
+	counts, err := countChoices(ctx, s.DB, s.Now().AddDate(0, 0, -ratesOver))
+	if err != nil {
+		return nil, err
+	}
+	_, purposes := s.offer().rates(counts)
+	rates := make([]Rate, len(purposes))
+	for i, p := range purposes {
+		rates[i] = Rate{p.Label, p.Yes, p.Yes + p.No}
+	}
+	return rates, nil
 }
