@@ -97,14 +97,22 @@ func contractWithStranger(c *Context, f *found) {
 
 func purposeVague(c *Context, f *found) {
 	for _, p := range c.Purposes {
-		for _, l := range c.Languages {
-			for _, t := range []string{p.Label[l], p.Description[l]} {
-				if phrase := c.words.generic(l, t); phrase != "" {
-					f.at("purposes."+p.ID, "purpose", p.Label, "phrase", phrase)
-				}
+		if phrase := c.vaguePhrase(&p); phrase != "" {
+			f.at("purposes."+p.ID, "purpose", p.Label, "phrase", phrase)
+		}
+	}
+}
+
+// vaguePhrase returns the first phrase of the purpose that says no purpose, or "".
+func (c *Context) vaguePhrase(p *policy.Purpose) string {
+	for _, l := range c.Languages {
+		for _, t := range []string{p.Label[l], p.Description[l]} {
+			if phrase := c.words.generic(l, t); phrase != "" {
+				return phrase
 			}
 		}
 	}
+	return ""
 }
 
 func collectedUnused(c *Context, f *found) {

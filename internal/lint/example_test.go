@@ -2,7 +2,9 @@ package lint
 
 import (
 	"bytes"
+	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"go.yaml.in/yaml/v4"
@@ -78,6 +80,9 @@ func TestExamples(t *testing.T) {
 		}
 		t.Run(r.ID+"/trigger", func(t *testing.T) {
 			report := run(t, merge(t, clean, e.Trigger), onDay(t, e.AsOf))
+			for _, f := range report.Findings {
+				sound(t, f)
+			}
 			if !slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.Rule == r.ID && f.Path == e.At && f.Suppressed == nil }) {
 				t.Errorf("not found at %s; found %s", e.At, short(report))
 			}
@@ -88,6 +93,22 @@ func TestExamples(t *testing.T) {
 				t.Errorf("found %s", short(report))
 			}
 		})
+	}
+}
+
+var unfilled = regexp.MustCompile(`\{[a-z]+\}|⟦`)
+
+// sound holds a finding against what every finding promises: no value left
+// unfilled, and nothing that rests on an unchecked value refuses or hides it.
+func sound(t *testing.T, f Finding) {
+	t.Helper()
+	for l, s := range f.Message {
+		if unfilled.MatchString(s) || unfilled.MatchString(f.Fix[l]) {
+			t.Errorf("%s says %q, %q", f.Rule, s, f.Fix[l])
+		}
+		if f.Unchecked && (f.Severity == Error || !strings.HasSuffix(s, uncheckedNote[l])) {
+			t.Errorf("%s rests on an unchecked value: %s %q", f.Rule, f.Severity, s)
+		}
 	}
 }
 

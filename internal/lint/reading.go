@@ -173,9 +173,11 @@ func staleNames(c *Context, f *found) {
 		}
 	}
 	for _, p := range c.texts() {
+		var all []string // one finding, in however many languages it stands
 		for _, l := range c.Languages {
-			look(p.path, p.text[l])
+			all = append(all, p.text[l])
 		}
+		look(p.path, strings.Join(all, "\n"))
 	}
 	for _, p := range c.Parties {
 		look("parties."+p.ID, strings.Join(append([]string{p.LegalName}, p.TradingNames...), "\n"))

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"flag"
 	"os"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,16 +137,9 @@ func TestDeterministic(t *testing.T) {
 	}
 }
 
-// What rests on an unchecked value is never an error, and says so.
-func TestUncheckedNeverRefuses(t *testing.T) {
-	for id, e := range Examples() {
-		r := run(t, merge(t, read(t, "testdata/clean.yaml"), e.Trigger), onDay(t, e.AsOf))
-		for _, f := range r.Findings {
-			if f.Unchecked && (f.Severity == Error || !strings.Contains(f.Message[text.EN], "nobody has checked") || !strings.Contains(f.Message[text.DA], "ingen har kontrolleret")) {
-				t.Errorf("%s: %s rests on an unchecked value: %s %s", id, f.Rule, f.Severity, f.Message[text.EN])
-			}
-		}
-	}
+// What rests on an unchecked value is never an error, and says so; TestExamples
+// holds every finding against that. These rules are known to rest on one.
+func TestRestsOnUnchecked(t *testing.T) {
 	for _, id := range []string{"RE-05", "CK-05", "CO-08", "RT-04", "TR-03", "FO-04", "PR-07", "RE-09"} {
 		r := run(t, merge(t, read(t, "testdata/clean.yaml"), Examples()[id].Trigger), policy.Date{})
 		for _, f := range r.Findings {
@@ -194,8 +186,7 @@ func TestSuppression(t *testing.T) {
 	}
 }
 
-// Every rule of reference/lint.md is in the table once, with both languages, and
-// no message is left with a value unfilled.
+// Every rule of reference/lint.md is in the table once, with both languages.
 func TestCatalogue(t *testing.T) {
 	seen := map[string]bool{}
 	checked := 0
@@ -218,16 +209,6 @@ func TestCatalogue(t *testing.T) {
 	}
 	if n := len(Rules()); n != 108+2 || checked < 84 {
 		t.Errorf("%d rules, %d of them decided here", n, checked)
-	}
-	unfilled := regexp.MustCompile(`\{[a-z]+\}`)
-	for id, e := range Examples() {
-		for _, f := range run(t, merge(t, read(t, "testdata/clean.yaml"), e.Trigger), onDay(t, e.AsOf)).Findings {
-			for l, s := range f.Message {
-				if unfilled.MatchString(s) || unfilled.MatchString(f.Fix[l]) || strings.Contains(s, "⟦") {
-					t.Errorf("%s: %s says %q", id, f.Rule, s)
-				}
-			}
-		}
 	}
 }
 
