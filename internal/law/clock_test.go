@@ -35,7 +35,7 @@ func TestHolidays(t *testing.T) {
 	}
 }
 
-// The table of reference/law.md § 2 and its edges.
+// The table of the law sheet and its edges.
 func TestDue(t *testing.T) {
 	l := load(t)
 	cph, err := time.LoadLocation("Europe/Copenhagen")
