@@ -113,18 +113,28 @@ func (p *Plan) RulesFor(purpose string) []*Rule {
 }
 
 // RuleOf returns the one rule that governs data of category data collected for
-// purpose: a rule that names the category, else the purpose's rule without data.
+// purpose: a rule that names the category, or the nearest category above it,
+// else the purpose's rule without data.
 func (p *Plan) RuleOf(purpose, data string) *Rule {
-	var general *Rule
-	for _, r := range p.RulesFor(purpose) {
-		if slices.Contains(r.Data, data) {
+	rules := p.RulesFor(purpose)
+	for id := data; id != ""; {
+		for _, r := range rules {
+			if slices.Contains(r.Data, id) {
+				return r
+			}
+		}
+		c := p.DataCategory(id)
+		if c == nil {
+			break
+		}
+		id = c.Parent
+	}
+	for _, r := range rules {
+		if len(r.Data) == 0 {
 			return r
 		}
-		if len(r.Data) == 0 && general == nil {
-			general = r
-		}
 	}
-	return general
+	return nil
 }
 
 // Due returns when a record under r goes: the earlier of triggered + duration
