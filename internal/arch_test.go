@@ -19,7 +19,8 @@ const module = "github.com/tillid/tillid"
 // packages in layers below its own, so features never import each other.
 // Packages that only tests import stand in the layer named testing.
 var layers = [][]string{
-	{"internal/fault", "internal/text", "internal/law", "examples/eksempel"},
+	{"internal/fault", "internal/text", "examples/eksempel"},
+	{"internal/law"},
 	{"internal/policy", "internal/db"},
 	{"internal/lint", "internal/job", "internal/ledger", "internal/db/dbtest"},
 	{"internal/web", "internal/subject", "internal/version"},
@@ -46,7 +47,6 @@ var modules = map[string]string{
 	"github.com/emersion/go-smtp":         "the demo's mail room, a real SMTP server",
 	"github.com/google/go-cmp":            "tests: differences of big structs",
 	"github.com/PuerkitoBio/goquery":      "tests: pages by selector",
-	"github.com/andybalholm/brotli":       "tests: sizes as a browser sees them",
 	"github.com/jackc/pgx/v5":             "PostgreSQL",
 	"github.com/jba/templatecheck":        "tests: templates type-checked",
 	"github.com/nicksnyder/go-i18n/v2":    "catalogues, plurals",
@@ -60,8 +60,6 @@ var modules = map[string]string{
 	"golang.org/x/crypto":                 "argon2id",
 	"golang.org/x/mod":                    "Merkle log: tlog and note",
 	"golang.org/x/net":                    "HTML tokenizer, IDNA, public suffixes",
-	"golang.org/x/sync":                   "errgroup",
-	"golang.org/x/sys":                    "file locks",
 	"golang.org/x/text":                   "languages, normal forms",
 	"golang.org/x/time":                   "rate limits",
 	"modernc.org/sqlite":                  "SQLite in pure Go",

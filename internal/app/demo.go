@@ -65,7 +65,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		"processors.localhost:" + d.port: d.desk,
 	}}
 	outside := demosite.Outside()
-	for _, host := range []string{"google", "googleads", "meta", "linkedin", "youtube", "outside"} {
+	for _, host := range []string{"google", "google-region", "googleads", "meta", "linkedin", "youtube", "outside"} {
 		server.Extra[host+".localhost:"+d.port] = outside
 	}
 	work, stop := context.WithCancel(ctx)
@@ -83,7 +83,7 @@ func (d *Demo) Run(ctx context.Context) error {
 // demo that is started again in the same folder is the same.
 func (d *Demo) simulate(ctx context.Context) (err error) {
 	port, _ := strconv.Atoi(d.port)
-	d.room = &mail.Room{}
+	d.room = &mail.Room{Now: d.Now}
 	if err := d.room.Start("127.0.0.1:0"); err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (d *Demo) localise(src string) string {
 	services, after, _ := strings.Cut(rest, "\ndevice_access:\n")
 	services = strings.NewReplacer(
 		"www.googletagmanager.com", host("google"),
-		"region1.google-analytics.com", host("google"),
+		"region1.google-analytics.com", host("google-region"),
 		"www.google-analytics.com", host("google"),
 		"www.googleadservices.com", host("googleads"),
 		"connect.facebook.net", host("meta"),

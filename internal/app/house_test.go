@@ -20,6 +20,7 @@ import (
 
 	"github.com/tillid/tillid/examples/eksempel"
 	"github.com/tillid/tillid/internal/connect"
+	"github.com/tillid/tillid/internal/connect/desk"
 	"github.com/tillid/tillid/internal/db/dbtest"
 	"github.com/tillid/tillid/internal/erase"
 	"github.com/tillid/tillid/internal/fault"
@@ -30,9 +31,12 @@ import (
 )
 
 // folderOf writes the example into a new folder, for the host www.<name>.test.
+// Its help desk is a simulator of the test's own.
 func folderOf(t *testing.T, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
+	helpdesk := httptest.NewServer(&desk.Server{})
+	t.Cleanup(helpdesk.Close)
 	err := fs.WalkDir(eksempel.Files, ".", func(file string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() {
 			return err
@@ -42,7 +46,8 @@ func folderOf(t *testing.T, name string) string {
 			return err
 		}
 		if file == "tillid.yaml" {
-			b = []byte(strings.NewReplacer("www.eksempel.example", "www."+name+".test", "backoffice.eksempel.example", "backoffice."+name+".test").Replace(string(b)))
+			b = []byte(strings.NewReplacer("www.eksempel.example", "www."+name+".test", "backoffice.eksempel.example", "backoffice."+name+".test",
+				"http://processors.eksempel.example", helpdesk.URL).Replace(string(b)))
 		}
 		to := filepath.Join(dir, file)
 		return errors.Join(os.MkdirAll(filepath.Dir(to), 0o700), os.WriteFile(to, b, 0o600))
@@ -56,7 +61,7 @@ func folderOf(t *testing.T, name string) string {
 // testOptions have a quick hasher, a real mail room, and a log that tests can read.
 func testOptions(t *testing.T, log io.Writer) (Options, *mail.Room) {
 	t.Helper()
-	room := &mail.Room{}
+	room := &mail.Room{Now: time.Now}
 	if err := room.Start("127.0.0.1:0"); err != nil {
 		t.Fatal(err)
 	}
