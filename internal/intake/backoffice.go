@@ -79,6 +79,7 @@ func (s *Service) showList(w http.ResponseWriter, r *http.Request, pages *web.Pa
 		return err
 	}
 	for _, e := range rows {
+		e.Due = goes(e.enquiry, e.Due)
 		p.Rows = append(p.Rows, listRow{e, s.label(e.Form, p.Lang), e.Due.Before(s.Now()), s.clock(e.Due, p.Lang)})
 	}
 	page := func(n int) string {
@@ -98,6 +99,14 @@ func (s *Service) label(form string, l text.Lang) string {
 		return f.Label.In(l)
 	}
 	return form
+}
+
+// goes is when an enquiry goes at the latest: what was put aside goes sooner.
+func goes(e enquiry, due time.Time) time.Time {
+	if aside := e.Received.Add(asideKept); e.Quarantine != "" && aside.Before(due) {
+		return aside
+	}
+	return due
 }
 
 // clock says how long it is until t, in days.
@@ -156,10 +165,10 @@ func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, pages *web.
 	ctx, e := r.Context(), c.enquiry
 	p := casePage{
 		Frame: s.House.Backoffice(r), ID: e.ID, Number: e.Number, Kind: e.Kind, State: e.State, Quarantine: e.Quarantine,
-		Received: e.Received, Due: c.record.Due, CanAnswer: c.email() != "", Draft: draft, DraftNote: draftNote,
+		Received: e.Received, Due: goes(e, c.record.Due), CanAnswer: c.email() != "", Draft: draft, DraftNote: draftNote,
 	}
 	p.Path, p.Active = "/enquiries/"+e.ID, "/enquiries"
-	p.Form, p.Clock = s.label(e.Form, p.Lang), s.clock(c.record.Due, p.Lang)
+	p.Form, p.Clock = s.label(e.Form, p.Lang), s.clock(p.Due, p.Lang)
 	p.Language = text.T(p.Lang, "intake.language."+string(e.Lang))
 	p.Answers = c.shown(p.Lang)
 	if f != nil {
@@ -199,9 +208,9 @@ func (s *Service) foretell(p *casePage, c enquiryCase, past []happened) {
 		}
 	}
 	if c.form != nil && c.enquiry.Quarantine == "" {
-		for _, id := range c.form.SendTo {
-			if e := plan.Engagement(id); e != nil && plan.Party(e.Party) != nil {
-				p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.copy", "Name", plan.Party(e.Party).LegalName))
+		for _, e := range s.receivers(c.form, c.enquiry.Consents) {
+			if party := plan.Party(e.Party); party != nil {
+				p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.copy", "Name", party.LegalName))
 			}
 		}
 	}

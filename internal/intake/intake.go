@@ -215,19 +215,26 @@ func (s *Service) actOn(ctx context.Context, tx *db.Tx, e enquiry, in submission
 	return s.handOver(ctx, tx, record, in.form, e.Consents)
 }
 
-// handOver hands a record to the form's processors; to one that is declared as
-// consent-only, only with a tick for one of its purposes.
-func (s *Service) handOver(ctx context.Context, tx *db.Tx, record subject.Record, form *policy.Form, given []string) error {
-	plan := s.Plan()
-	for _, id := range form.SendTo {
-		if e := plan.Engagement(id); e == nil || e.ConsentOnly && !consented(form, given, e.Purposes) {
-			continue
-		}
-		if err := s.Hand(ctx, tx, record, id); err != nil {
+// handOver hands a record to the form's processors.
+func (s *Service) handOver(ctx context.Context, tx *db.Tx, record subject.Record, form *policy.Form, ticked []string) error {
+	for _, e := range s.receivers(form, ticked) {
+		if err := s.Hand(ctx, tx, record, e.ID); err != nil {
 			return fmt.Errorf("hand over: %w", err)
 		}
 	}
 	return nil
+}
+
+// receivers returns the engagements that get what is sent through a form: one that
+// is declared as consent-only, only with a tick for one of its purposes.
+func (s *Service) receivers(form *policy.Form, ticked []string) []*policy.Engagement {
+	var out []*policy.Engagement
+	for _, id := range form.SendTo {
+		if e := s.Plan().Engagement(id); e != nil && (!e.ConsentOnly || consented(form, ticked, e.Purposes)) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // consented reports whether one of the ticked consents is for one of purposes.

@@ -108,6 +108,9 @@ func recipients(plan *policy.Plan, purpose string, l text.Lang) []string {
 		if service := e.Service.In(l); service != "" {
 			s += " " + sentence(service)
 		}
+		if e.ConsentOnly {
+			s += " " + text.T(l, "intake.notice.consent_only")
+		}
 		for _, t := range e.Transfers {
 			s += " " + text.T(l, "intake.notice.transfer", "Country", t.To, "Mechanism", text.T(l, "intake.mechanism."+t.Mechanism))
 			if t.CopyURL != "" {

@@ -302,7 +302,7 @@ func TestRoomPages(t *testing.T) {
 	}
 	pages := web.Parse(roomFiles)
 	for name, data := range map[string]any{"room": roomList{}, "room_letter": roomLetter{}} {
-		if err := templatecheck.CheckHTML(pages.Template(name, web.Bare), data); err != nil {
+		if err := templatecheck.CheckHTML(pages.Template(name, web.Public), data); err != nil {
 			t.Error(err)
 		}
 	}

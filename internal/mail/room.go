@@ -21,7 +21,8 @@ import (
 // that keeps what it gets in memory, newest first, for the demo and for tests.
 type Room struct {
 	Now  func() time.Time
-	Keep int // how many letters are kept; 500 when zero
+	Keep int            // how many letters are kept; 500 when zero
+	Zone *time.Location // of the times on its pages; UTC when nil
 
 	server *smtp.Server
 	addr   string

@@ -7,7 +7,6 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/text"
@@ -40,7 +39,7 @@ func (r *Room) Handler(log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /{$}", web.Wrap(log, func(w http.ResponseWriter, req *http.Request) error {
 		q := req.URL.Query().Get("q")
-		return web.Render(w, http.StatusOK, pages, "room.html", web.Bare, roomList{r.frame(req), q, r.Find(q)})
+		return web.Render(w, http.StatusOK, pages, "room.html", web.Public, roomList{r.frame(req), q, r.Find(q)})
 	}))
 	mux.Handle("GET /mail/{id}", web.Wrap(log, func(w http.ResponseWriter, req *http.Request) error {
 		id, err := strconv.Atoi(req.PathValue("id"))
@@ -48,18 +47,15 @@ func (r *Room) Handler(log *slog.Logger) http.Handler {
 		if err != nil || !ok {
 			return fault.New(fault.NotFound, "There is no such letter in the room.").In("mail.none")
 		}
-		return web.Render(w, http.StatusOK, pages, "room_letter.html", web.Bare, roomLetter{r.frame(req), m, spans(m.Text)})
+		return web.Render(w, http.StatusOK, pages, "room_letter.html", web.Public, roomLetter{r.frame(req), m, spans(m.Text)})
 	}))
 	return mux
 }
 
 func (r *Room) frame(req *http.Request) web.Frame {
 	lang := web.LangOf(req, text.Langs())
-	return web.Frame{Lang: lang, Brand: text.T(lang, "mail.room.title"), Path: req.URL.Path, Langs: text.Langs()}
+	return web.Frame{Lang: lang, Brand: text.T(lang, "mail.room.title"), Home: "/", Path: req.URL.Path, Langs: text.Langs(), Zone: r.Zone}
 }
-
-// Clock returns the time of day, for the list.
-func (m Received) Clock() string { return m.At.Format(time.TimeOnly) }
 
 // Recipients joins the envelope's recipients.
 func (m Received) Recipients() string { return strings.Join(m.To, ", ") }
