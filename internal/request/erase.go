@@ -126,6 +126,7 @@ func (s *Service) going(ctx context.Context, step erase.Step, l text.Lang) (goin
 		v.Why = text.T(l, "request.erase.held")
 	case erase.Retained:
 		v.Why = text.T(l, "request.erase.law", "Law", step.Code, "Until", text.Date(l, step.Until.In(plan.Loc)))
+	default: // it goes
 	}
 	return v, nil
 }
@@ -156,7 +157,7 @@ func (s *Service) postErase(w http.ResponseWriter, r *http.Request, _ *web.Pages
 	if what == everything {
 		http.SetCookie(w, cookie(r, "", -1))
 	}
-	http.Redirect(w, r, "/privacy/me/erased/"+string(id), http.StatusSeeOther)
+	http.Redirect(w, r, "/privacy/me/erased/"+string(id), http.StatusSeeOther) //nolint:gosec // G710: the id is the one that erase made
 	return nil
 }
 

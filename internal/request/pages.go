@@ -158,7 +158,9 @@ func (s *Service) postOpen(w http.ResponseWriter, r *http.Request, _ *web.Pages)
 // cookie holds the session's token until the browser closes; seconds < 0 removes
 // it. It is "__Host-" wherever https is.
 func cookie(r *http.Request, value string, seconds int) *http.Cookie {
-	c := &http.Cookie{Name: cookieName(r), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode}
+	c := &http.Cookie{ //nolint:gosec // G124: only the machine itself (localhost) gets it without Secure
+		Name: cookieName(r), Value: value, Path: "/", MaxAge: seconds, HttpOnly: true, Secure: true, SameSite: http.SameSiteStrictMode,
+	}
 	if !web.HTTPS(r) {
 		c.Path, c.Secure = "/privacy", false
 	}
