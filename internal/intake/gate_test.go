@@ -77,7 +77,9 @@ var hostile = []struct {
 }
 
 // Both doors are one gate: every input gets the same verdict at the HTML form,
-// as multipart, and as JSON. Rows: C1, E1.
+// as multipart, and as JSON.
+//
+// Rows: C1, E1.
 func TestHostile(t *testing.T) {
 	h := newHouse(t, lite(t))
 	for _, c := range hostile {

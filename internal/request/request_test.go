@@ -352,7 +352,9 @@ func TestForeignRecords(t *testing.T) {
 	})
 }
 
-// Whoever has the visitor id sees what is held under it, without a name. Rows: E14.
+// Whoever has the visitor id sees what is held under it, without a name.
+//
+// Rows: E14.
 func TestVisitor(t *testing.T) {
 	h := lite(t)
 	h.write(t, address, "hej")

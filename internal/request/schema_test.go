@@ -112,7 +112,9 @@ func fits(schema map[string]any, v any, at string) error {
 	return nil
 }
 
-// What people download fits the published schema. Rows: E9.
+// What people download fits the published schema.
+//
+// Rows: E9.
 func TestPackFitsSchema(t *testing.T) {
 	raw, err := os.ReadFile(schemaFile)
 	if err != nil {
