@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/tillid/tillid/internal/text"
@@ -17,132 +18,150 @@ const (
 	Reconsent = "C" // what a consent covers was altered: old consents do not cover it
 )
 
+// Kinds of change.
+const (
+	Added   = "added"
+	Removed = "removed"
+	Changed = "changed"
+)
+
 // Change is one difference between two declarations.
 type Change struct {
 	Path  string    `json:"path"`
-	Kind  string    `json:"kind"` // added, removed, changed
+	Kind  string    `json:"kind"`
 	Class string    `json:"class"`
 	Text  text.Text `json:"text"` // in words
 }
 
 // Diff says what changed from one declaration to another, in words, in the order of the
-// new file. An entry that was added or removed is one change, whatever it holds.
+// new file, what is gone last. An entry that was added or removed is one change,
+// whatever it holds. It is empty when only comments, layout or files beside the
+// declaration changed.
 func Diff(from, to *Plan) []Change {
 	before, after := flatten(&from.Declaration), flatten(&to.Declaration)
 	var list []Change
-	covered := func(path string) bool {
-		return slices.ContainsFunc(list, func(c Change) bool {
-			return c.Kind != "changed" && (strings.HasPrefix(path, c.Path+".") || strings.HasPrefix(path, c.Path+"["))
-		})
+	told := map[string]bool{}
+	one := func(l leaf, kind string, other *flat, old, new string) {
+		if whole := l.missing(other); whole != "" {
+			if !told[whole] {
+				told[whole] = true
+				list = append(list, describe(from, to, whole, kind, "", ""))
+			}
+			return
+		}
+		list = append(list, describe(from, to, l.path, kind, old, new))
 	}
-	for _, leaf := range after.leaves {
-		old, was := before.value(leaf.path)
+	for _, l := range after.leaves {
+		old, was := before.value(l.path)
 		switch {
-		case covered(leaf.path), was && old.value == leaf.value:
 		case !was:
-			list = append(list, entryOr(from, to, leaf, "added", "", leaf.value, before))
-		default:
-			list = append(list, describe(from, to, leaf, "changed", old.value, leaf.value))
+			one(l, Added, before, "", l.value)
+		case old != l.value:
+			one(l, Changed, before, old, l.value)
 		}
 	}
-	for _, leaf := range before.leaves {
-		if _, is := after.value(leaf.path); !is && !covered(leaf.path) {
-			list = append(list, entryOr(from, to, leaf, "removed", leaf.value, "", after))
+	for _, l := range before.leaves {
+		if _, is := after.value(l.path); !is {
+			one(l, Removed, after, l.value, "")
 		}
 	}
 	return list
 }
 
-// entryOr describes the whole entry when the other side has none of it, else the leaf.
-func entryOr(from, to *Plan, leaf leaf, kind, old, new string, other *flat) Change {
-	if leaf.entry != "" && !other.entries[leaf.entry] {
-		leaf.path = leaf.entry
-		old, new = "", ""
-	}
-	return describe(from, to, leaf, kind, old, new)
-}
-
+// leaf is one plain value of a declaration.
 type leaf struct {
-	path  string
-	entry string // path of the named or numbered entry that it belongs to
-	value string
+	path    string
+	entries []string // paths of the named or numbered entries that it belongs to, the outermost first
+	value   string
 }
 
-type flat struct {
-	leaves  []leaf
-	index   map[string]int
-	entries map[string]bool
-}
-
-func (f *flat) value(path string) (leaf, bool) {
-	i, ok := f.index[path]
-	if !ok {
-		return leaf{}, false
+// missing returns the outermost entry of l that other has not, or "".
+func (l leaf) missing(other *flat) string {
+	for _, e := range l.entries {
+		if _, has := other.index[e]; !has {
+			return e
+		}
 	}
-	return f.leaves[i], true
+	return ""
+}
+
+// flat is a declaration as a list of plain values; an entry itself is one too.
+type flat struct {
+	leaves []leaf
+	index  map[string]int
 }
 
 func flatten(d *Declaration) *flat {
-	f := &flat{index: map[string]int{}, entries: map[string]bool{}}
-	f.walk(reflect.ValueOf(d).Elem(), "", "")
+	f := &flat{index: map[string]int{}}
+	f.walk(reflect.ValueOf(d).Elem(), "", nil)
 	return f
 }
 
-func (f *flat) add(path, entry, value string) {
+func (f *flat) value(path string) (string, bool) {
+	i, ok := f.index[path]
+	if !ok {
+		return "", false
+	}
+	return f.leaves[i].value, true
+}
+
+func (f *flat) add(path string, entries []string, value string) {
 	if value == "" {
 		return
 	}
 	f.index[path] = len(f.leaves)
-	f.leaves = append(f.leaves, leaf{path, entry, value})
+	f.leaves = append(f.leaves, leaf{path, entries, value})
 }
 
-func (f *flat) walk(v reflect.Value, path, entry string) {
+func (f *flat) walk(v reflect.Value, path string, entries []string) {
 	if m, ok := v.Interface().(encoding.TextMarshaler); ok && v.Kind() == reflect.Struct {
 		b, _ := m.MarshalText() // dates and periods always have a form
-		f.add(path, entry, string(b))
+		f.add(path, entries, string(b))
 		return
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
-		if !v.IsNil() {
-			f.walk(v.Elem(), path, entry)
+		switch {
+		case v.IsNil():
+		case v.Elem().Kind() == reflect.Bool:
+			f.add(path, entries, strconv.FormatBool(v.Elem().Bool())) // no is something else than unsaid
+		default:
+			f.walk(v.Elem(), path, entries)
 		}
 	case reflect.Struct:
 		for i := range v.NumField() {
 			if name := v.Type().Field(i).Tag.Get("yaml"); name != "" && name != ",key" {
-				f.walk(v.Field(i), join(path, name), entry)
+				f.walk(v.Field(i), join(path, name), entries)
 			}
 		}
 	case reflect.Map:
 		t, _ := v.Interface().(text.Text)
 		for _, l := range text.Langs() {
-			f.add(join(path, string(l)), entry, t[l])
+			f.add(join(path, string(l)), entries, t[l])
 		}
 	case reflect.Slice:
-		f.list(v, path, entry)
+		f.list(v, path, entries)
 	case reflect.Bool:
 		if v.Bool() {
-			f.add(path, entry, "true")
-		} else if strings.HasSuffix(path, "automated_decision") || strings.HasSuffix(path, "profiling") || strings.HasSuffix(path, "appointed") {
-			f.add(path, entry, "false")
+			f.add(path, entries, "true")
 		}
 	case reflect.Int:
 		if v.Int() != 0 {
-			f.add(path, entry, fmt.Sprint(v.Int()))
+			f.add(path, entries, fmt.Sprint(v.Int()))
 		}
 	default:
-		f.add(path, entry, v.String())
+		f.add(path, entries, v.String())
 	}
 }
 
-func (f *flat) list(v reflect.Value, path, entry string) {
+func (f *flat) list(v reflect.Value, path string, entries []string) {
 	elem := v.Type().Elem()
 	if elem.Kind() == reflect.String {
 		words := make([]string, v.Len())
 		for i := range words {
 			words[i] = v.Index(i).String()
 		}
-		f.add(path, entry, strings.Join(words, ", "))
+		f.add(path, entries, strings.Join(words, ", "))
 		return
 	}
 	key := keyField(elem)
@@ -151,112 +170,58 @@ func (f *flat) list(v reflect.Value, path, entry string) {
 		if key >= 0 {
 			at = join(path, v.Index(i).Field(key).String())
 		}
-		f.entries[at] = true
-		f.walk(v.Index(i), at, at)
+		in := append(slices.Clip(entries), at)
+		f.add(at, in, "there")
+		f.walk(v.Index(i), at, in)
 	}
 }
 
-// nouns are the words for a section's entries.
-var nouns = map[string]text.Text{
-	"sites":              {text.DA: "hjemmeside", text.EN: "website"},
-	"parties":            {text.DA: "part", text.EN: "party"},
-	"engagements":        {text.DA: "modtager", text.EN: "recipient"},
-	"data":               {text.DA: "type af oplysning", text.EN: "category of data"},
-	"people":             {text.DA: "gruppe af personer", text.EN: "category of people"},
-	"purposes":           {text.DA: "formål", text.EN: "purpose"},
-	"services":           {text.DA: "tjeneste", text.EN: "service"},
-	"device_access":      {text.DA: "cookie", text.EN: "cookie"},
-	"forms":              {text.DA: "formular", text.EN: "form"},
-	"retention":          {text.DA: "slettefrist", text.EN: "retention rule"},
-	"backups":            {text.DA: "sikkerhedskopi", text.EN: "backup"},
-	"measures":           {text.DA: "sikkerhedsforanstaltning", text.EN: "measure"},
-	"customer_agreement": {text.DA: "databehandleraftale", text.EN: "customer agreement"},
-	"claims":             {text.DA: "påstand", text.EN: "claim"},
-	"suppress":           {text.DA: "accepteret fund", text.EN: "accepted finding"},
-}
-
-// describe words a change and gives it its class.
-func describe(from, to *Plan, l leaf, kind, old, new string) Change {
-	c := Change{Path: l.path, Kind: kind, Class: class(from, to, l.path, kind, old, new)}
-	section, _, _ := strings.Cut(l.path, ".")
-	section, _, _ = strings.Cut(section, "[")
-	noun := nouns[section]
-	if noun == nil {
-		noun = text.Text{text.DA: section, text.EN: section}
-	}
+// describe words a change and gives it its class. Without old and new, all that
+// is at path came or went.
+func describe(from, to *Plan, path, kind, old, new string) Change {
 	plan := to
-	if kind == "removed" {
+	if kind == Removed {
 		plan = from
 	}
-	name := plan.nameOf(l.path)
-	whole := old == "" && new == ""
-	c.Text = text.Text{}
-	for lang, verb := range map[text.Lang]map[string]string{
-		text.DA: {"added": "Ny", "removed": "Udgået", "changed": "Ændret"},
-		text.EN: {"added": "New", "removed": "Removed", "changed": "Changed"},
-	} {
-		detail := ""
-		if !whole {
-			detail = fmt.Sprintf(" (%s): %s", rest(l.path), arrow(old, new))
+	at, entry := plan.placeOf(path)
+	c := Change{Path: path, Kind: kind, Class: class(from, to, at, kind, old, new), Text: text.Text{}}
+	part := old == "" && new == "" && at.field != ""
+	for _, l := range text.Langs() {
+		noun, field := text.T(l, "policy.noun."+at.section), fieldWord(l, at.field)
+		switch {
+		case at.entry == "":
+			c.Text[l] = text.T(l, "policy.section", "Noun", noun, "Field", field, "Old", valueWord(l, old), "New", valueWord(l, new))
+		case part:
+			c.Text[l] = text.T(l, "policy.part_"+kind, "Noun", noun, "Name", plan.called(at, entry).In(l), "Field", field)
+		case at.field == "":
+			c.Text[l] = text.T(l, "policy."+kind, "Noun", noun, "Name", plan.called(at, entry).In(l))
+		default:
+			c.Text[l] = text.T(l, "policy.changed", "Noun", noun, "Name", plan.called(at, entry).In(l),
+				"Field", field, "Old", valueWord(l, old), "New", valueWord(l, new))
 		}
-		c.Text[lang] = fmt.Sprintf("%s %s: %s%s", verb[kind], noun.In(lang), name.In(lang), detail)
 	}
 	return c
 }
 
-func arrow(old, new string) string {
-	switch {
-	case old == "":
-		return new
-	case new == "":
-		return old + " → –"
+// fieldWord names what changed of an entry: the words of its last key that has some,
+// else the path as it stands in the file.
+func fieldWord(l text.Lang, field string) string {
+	keys := strings.FieldsFunc(field, func(r rune) bool { return r == '.' || r == '[' || r == ']' })
+	for _, k := range slices.Backward(keys) {
+		if id := "policy.field." + k; text.Has(id) {
+			return text.T(l, id)
+		}
 	}
-	return old + " → " + new
+	return field
 }
 
-// rest is the part of a path behind its section and entry.
-func rest(path string) string {
-	parts := strings.Split(path, ".")
-	if len(parts) <= 2 {
-		return path
+// valueWord says a value: a period in words, nothing as a dash.
+func valueWord(l text.Lang, v string) string {
+	if v == "" {
+		return "–"
 	}
-	return strings.Join(parts[2:], ".")
-}
-
-// nameOf returns what people call the entry of a path.
-func (p *Plan) nameOf(path string) text.Text {
-	section, tail, _ := strings.Cut(path, ".")
-	v := reflect.ValueOf(&p.Declaration).Elem()
-	for i := range v.NumField() {
-		if v.Type().Field(i).Tag.Get("yaml") != section || v.Field(i).Kind() != reflect.Slice {
-			continue
-		}
-		for j := range v.Field(i).Len() {
-			if e := v.Field(i).Index(j); e.Kind() == reflect.Struct && keyField(e.Type()) >= 0 {
-				id := e.Field(keyField(e.Type())).String()
-				if tail == id || strings.HasPrefix(tail, id+".") || strings.HasPrefix(tail, id+"[") {
-					return p.label(e, id)
-				}
-			}
-		}
+	if d, err := ParseDuration(v); err == nil {
+		return text.Period(l, d.Years, d.Months, d.Weeks, d.Days, d.Hours, d.Minutes)
 	}
-	return text.Text{text.DA: path, text.EN: path}
-}
-
-func (p *Plan) label(e reflect.Value, id string) text.Text {
-	if eng, ok := e.Interface().(Engagement); ok {
-		if party := p.Party(eng.Party); party != nil {
-			return text.Text{text.DA: party.LegalName, text.EN: party.LegalName}
-		}
-	}
-	for _, name := range []string{"Label", "LegalName"} {
-		switch f := e.FieldByName(name); {
-		case !f.IsValid():
-		case f.Kind() == reflect.Map && f.Len() > 0:
-			return f.Interface().(text.Text)
-		case f.Kind() == reflect.String && f.String() != "":
-			return text.Text{text.DA: f.String(), text.EN: f.String()}
-		}
-	}
-	return text.Text{text.DA: id, text.EN: id}
+	return v
 }
