@@ -254,7 +254,7 @@ func TestStaffVersions(t *testing.T) {
 		"/versions":                               "Version 2",
 		"/versions/1":                             "First version",
 		"/versions/2":                             "SHA-256",
-		"/versions/compare?from=1&to=2":           "P36M",
+		"/versions/compare?from=1&to=2":           "36 months",
 		"/versions/1/policy.da.pdf":               "%PDF",
 		"/versions/1/agreement-pos_service.en.md": "Appendix A",
 	} {
