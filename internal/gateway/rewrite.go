@@ -41,6 +41,7 @@ type rewriter struct {
 	lang               string
 	tags               bool // a tag was seen: this is a page
 	headDone, footDone bool
+	dormant            int // how deep in noscript and template, whose content is not the page's own
 	embeds             bool
 }
 
@@ -252,15 +253,21 @@ func (w *rewriter) start(name []byte) {
 		w.next = inPlain
 	}
 	switch string(name) {
-	case "html", "head", "meta", "title", "link", "style", "script", "base", "noscript", "template", "bgsound", "basefont", "noframes":
+	case "noscript", "template":
+		w.dormant++
+	case "html", "head", "meta", "title", "link", "style", "script", "base", "bgsound", "basefont", "noframes":
 	default: // the head has ended, with or without a tag that says so
-		w.insertHead()
+		if w.dormant == 0 {
+			w.insertHead()
+		}
 	}
 }
 
 func (w *rewriter) stop(name []byte) {
 	w.next = inText
 	switch string(name) {
+	case "noscript", "template":
+		w.dormant = max(0, w.dormant-1)
 	case "head":
 		w.insertHead()
 	case "body", "html":
