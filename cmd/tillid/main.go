@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // deadlines are counted in the controller's calendar, also where no zones are installed
 
 	"github.com/spf13/cobra"
 

@@ -20,11 +20,14 @@ import (
 // A house that nobody visits keeps little in memory: few readers, closed when
 // idle, and small page caches (SQLite counts a negative size in KiB).
 const (
-	maxReaders   = 8
-	idleReaders  = 2
-	idleTime     = time.Minute
-	readerCache  = "cache_size(-512)"
-	writerCache  = "cache_size(-1024)"
+	maxReaders  = 8
+	idleReaders = 2
+	idleTime    = time.Minute
+	readerCache = "cache_size(-512)"
+	writerCache = "cache_size(-4096)"
+	// Savepoints keep a journal of their own; on disk it costs more than the
+	// transaction itself, and what it holds should not lie in a temporary folder.
+	tempStore    = "temp_store(MEMORY)"
 	busyTimeout  = "busy_timeout(5000)"
 	checkpointAt = "wal_autocheckpoint(2000)" // pages
 )
@@ -83,7 +86,7 @@ func liteDSN(file string, pragma ...string) string {
 		abs = file
 	}
 	v := url.Values{"_txlock": {"immediate"}, "_pragma": append(pragma,
-		busyTimeout, "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)")}
+		busyTimeout, tempStore, "synchronous(FULL)", "foreign_keys(ON)", "secure_delete(ON)")}
 	return "file:" + (&url.URL{Path: abs}).EscapedPath() + "?" + v.Encode()
 }
 
