@@ -13,10 +13,10 @@ type Event struct {
 func Events() []Event {
 	return []Event{
 		{"received", "subject", "the data arrived"},
-		{"case.closed", "intake", "a member of staff closed the case, or the help desk did"},
+		{"case.closed", "intake", "a member of staff closed the case, or the request was answered"},
 		{"consent.withdrawn", "consent", "the person took their consent back"},
 		{"contract.ended", "", "the contract with the customer ended"},
-		{"call.ended", "", "the call ended"},
+		{"call.ended", "intake", "a member of staff closed the call-back"},
 		{"employment.ended", "", "the employment ended"},
 		{"subscription.ended", "", "the subscription ended"},
 		{"process.ended", "", "the recruitment ended"},

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"reflect"
+	"regexp"
 	"strings"
 
 	"github.com/tillid/tillid/internal/text"
@@ -39,6 +40,9 @@ func structSchema(t reflect.Type) object {
 		properties[name] = s
 		if f.Tag.Get("need") == "yes" {
 			required = append(required, name)
+			if s["type"] == "array" {
+				s["minItems"] = 1
+			}
 		}
 	}
 	s := object{"type": "object", "properties": properties, "additionalProperties": false}
@@ -80,14 +84,29 @@ func typeSchema(t reflect.Type, tag reflect.StructTag) object {
 	case reflect.Int:
 		return object{"type": "integer", "minimum": 0}
 	}
-	s := object{"type": "string"}
 	if enum := tag.Get("enum"); enum != "" {
 		return object{"enum": strings.Split(enum, "|")}
 	}
-	if f := tag.Get("format"); f == "email" {
+	return stringSchema(tag.Get("format"))
+}
+
+// stringSchema returns what a plain value of that format may be. The checker
+// takes every value as it is written, so that a number needs no quotes.
+func stringSchema(format string) object {
+	s := object{"type": []string{"string", "number"}}
+	switch format {
+	case "email":
 		s["format"] = "email"
-	} else if f == "url" {
+	case "url":
 		s["format"] = "uri"
+	}
+	for name, re := range map[string]*regexp.Regexp{
+		"source": sourceHost, "sha256": hexDigest, "cvr": eightDigit, "phone": phoneShape,
+		"name": fieldName, "colour": hexColour, "law": lawPack, "event": eventName,
+	} {
+		if name == format {
+			s["pattern"] = re.String()
+		}
 	}
 	return s
 }
