@@ -31,9 +31,13 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// binary is the built program: bin/tillid of this tree, made by scripts/test.
+// binary is the built program: bin/tillid of this tree, made by scripts/test, or
+// the one that TILLID_TEST_BINARY names.
 func binary(t testing.TB) string {
 	t.Helper()
+	if name := os.Getenv("TILLID_TEST_BINARY"); name != "" {
+		return name
+	}
 	name, err := filepath.Abs("../bin/tillid")
 	if err != nil {
 		t.Fatal(err)
@@ -166,8 +170,9 @@ func (d *demo) get(t testing.TB, host, path string) (int, string) {
 
 // browser is one visitor: a fresh Chromium profile.
 type browser struct {
-	t   testing.TB
-	ctx context.Context
+	t     testing.TB
+	ctx   context.Context
+	close func()
 
 	mu   sync.Mutex
 	sent map[network.RequestID]string // the host of each request that left
@@ -204,15 +209,15 @@ func newBrowser(t testing.TB, l look) *browser {
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
 		// Nobody outside can be reached, whatever a page asks for.
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("lang", l.lang),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(int(l.width), int(l.height)),
 	}
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, stop := chromedp.NewContext(alloc)
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
-	t.Cleanup(func() { cancel(); stop(); stopAlloc() })
-	b := &browser{t: t, ctx: ctx, sent: map[network.RequestID]string{}}
+	b := &browser{t: t, ctx: ctx, close: sync.OnceFunc(func() { cancel(); stop(); stopAlloc() }), sent: map[network.RequestID]string{}}
+	t.Cleanup(b.close)
 	scheme := "light"
 	if l.dark {
 		scheme = "dark"
@@ -330,10 +335,16 @@ func (b *browser) press(selector string) {
 // eventually polls f, which asks the program something, until it says yes.
 func eventually(t testing.TB, what string, f func() bool) {
 	t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	within(t, 40*time.Second, what, f)
+}
+
+// within is eventually with a limit of its own, for what takes long on a slow machine.
+func within(t testing.TB, limit time.Duration, what string, f func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
 	for !f() {
 		if time.Now().After(deadline) {
-			t.Fatalf("did not happen within 40 s: %s", what)
+			t.Fatalf("did not happen within %s: %s", limit, what)
 		}
 		time.Sleep(100 * time.Millisecond)
 	}

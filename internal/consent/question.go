@@ -155,32 +155,33 @@ func (s *Service) Foot(r *http.Request, lang string, embeds bool) []byte {
 var embedTemplate = template.Must(template.New("embed").Parse(
 	`<div class="tillid-embed"{{with .Lang}} lang="{{.}}"{{end}}><svg class="tillid-size" width="{{.Width}}" height="{{.Height}}" viewBox="0 0 {{.Width}} {{.Height}}" aria-hidden="true"></svg>` +
 		`<div class="tillid-box">{{with .Title}}<p><strong>{{.}}</strong></p>{{end}}<p>{{.Text}}</p>` +
-		`<p><button type="submit" form="tillid-show" name="service" value="{{.Service}}" data-tillid-show="{{.Service}}">{{.Show}}</button></p>` +
-		`<p><a href="` + choicesPath + `?lang={{.Lang}}">{{.Choices}}</a></p></div></div>`))
+		`{{if .Service}}<p><button type="submit" form="tillid-show" name="service" value="{{.Service}}" data-tillid-show="{{.Service}}" data-failed="{{.Failed}}">{{.Show}}</button></p>` +
+		`<p><a href="` + choicesPath + `?lang={{.Lang}}">{{.Choices}}</a></p>{{end}}</div></div>`))
 
 // Placeholder returns what stands where an embed would be: what it is, who gets
 // what, and a button that says yes to that one service. The button works without
 // JavaScript and within a form of the page.
 func (s *Service) Placeholder(r *http.Request, lang string, e struct {
 	Service       string
+	Host          string
 	Title         string
 	Width, Height string
 }) []byte {
 	o := s.offer()
-	at := slices.IndexFunc(o.items, func(it item) bool { return it.ID == e.Service })
-	if at < 0 {
-		return nil
-	}
-	it, l := o.items[at], s.langOf(r, lang)
-	said := it.Service.Placeholder.In(l)
-	if said == "" {
-		said = text.T(l, "consent.embed.text", "Service", it.Label.In(l), "Party", it.Party)
-	}
-	return execute(embedTemplate, map[string]any{
-		"Lang": l, "Service": it.ID, "Title": e.Title, "Text": said,
+	l := s.langOf(r, lang)
+	box := map[string]any{
+		"Lang": l, "Service": "", "Title": e.Title, "Text": text.T(l, "consent.embed.undeclared", "Host", e.Host),
 		"Width": pixels(e.Width, "560"), "Height": pixels(e.Height, "315"),
-		"Show": text.T(l, "consent.embed.show", "Service", it.Label.In(l)), "Choices": text.T(l, "consent.embed.choices"),
-	})
+		"Choices": text.T(l, "consent.embed.choices"), "Failed": text.T(l, "consent.failed"),
+	}
+	if at := slices.IndexFunc(o.items, func(it item) bool { return it.Service != nil && it.ID == e.Service }); at >= 0 {
+		it := o.items[at]
+		box["Service"], box["Show"] = it.ID, text.T(l, "consent.embed.show", "Service", it.Label.In(l))
+		if box["Text"] = it.Service.Placeholder.In(l); box["Text"] == "" {
+			box["Text"] = text.T(l, "consent.embed.text", "Service", it.Label.In(l), "Party", it.Party)
+		}
+	}
+	return execute(embedTemplate, box)
 }
 
 // pixels returns a whole number of at most four digits, else the usual one.

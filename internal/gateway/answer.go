@@ -120,16 +120,42 @@ func (s *Service) markup(v *visit) markup {
 	if s.Foot != nil {
 		m.foot = func(lang string, embeds bool) []byte { return s.Foot(v.request, lang, embeds) }
 	}
-	if s.Placeholder != nil && v.enforce() {
-		m.embed = func(lang, src, title, width, height string) (string, []byte) {
-			service, ok := v.embed(src)
-			if !ok {
-				return "", nil
+	m.link = func(rel, href string) bool {
+		host, leads := v.hint(rel, href)
+		if leads {
+			s.note(v, finding{Kind: "request", Subject: host, Detail: "link", Service: v.declares(&url.URL{Host: host})}, v.request.URL.Path)
+		}
+		return leads && v.enforce()
+	}
+	if s.Placeholder != nil && v.enforce() { // in observe mode browsers report frames themselves
+		m.embed = func(lang, src, title, width, height string) (string, []byte, bool) {
+			u, err := url.Parse(strings.TrimSpace(src))
+			if err != nil {
+				return "", nil, false // browsers load nothing from it either, or the policy stops it
 			}
-			return service, s.Placeholder(v.request, lang, Embed{service, title, width, height})
+			service, stop := v.embed(u)
+			if !stop {
+				return "", nil, false
+			}
+			host := strings.ToLower(u.Hostname())
+			s.note(v, finding{Kind: "request", Subject: limited(host, 253), Detail: "frame-src", Service: service}, v.request.URL.Path)
+			return service, s.Placeholder(v.request, lang, Embed{service, host, title, width, height}), true
 		}
 	}
 	return m
+}
+
+// hint reports whether a <link> makes the browser connect, ahead of any use, to a
+// host that the visitor has not said yes to. No policy governs all of these.
+func (v *visit) hint(rel, href string) (host string, leads bool) {
+	for kind := range strings.FieldsSeq(strings.ToLower(rel)) {
+		switch kind {
+		case "preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload":
+			host, own := v.leadsTo(strings.TrimSpace(href))
+			return limited(host, 253), !own
+		}
+	}
+	return "", false
 }
 
 // filterDoors handles headers by which a page reaches other hosts outside its

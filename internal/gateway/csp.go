@@ -191,11 +191,10 @@ func (c *compiled) join(granted []string) string {
 // may reports whether a visitor's choice allows a service.
 func (v *visit) may(s *serviceTable) bool { return !s.gated || slices.Contains(v.services, s.id) }
 
-// embed returns the gated service that an iframe's address belongs to, when the
-// visitor has not said yes to it.
-func (v *visit) embed(src string) (service string, ok bool) {
-	u, err := url.Parse(strings.TrimSpace(src))
-	if err != nil || u.Host == "" {
+// embed reports whether an iframe's address must not be loaded: another host that
+// is not declared (then service is ""), or one that the visitor has not said yes to.
+func (v *visit) embed(u *url.URL) (service string, stop bool) {
+	if u.Host == "" || v.ownHost(u) || u.Scheme != "" && !reaches(u.Scheme) {
 		return "", false
 	}
 	for i := range v.compiled.services {
@@ -204,10 +203,10 @@ func (v *visit) embed(src string) (service string, ok bool) {
 			if v.may(s) {
 				return "", false
 			}
-			service, ok = s.id, true
+			service = s.id
 		}
 	}
-	return service, ok
+	return service, true
 }
 
 // declares returns the service that a host is declared for, or "".

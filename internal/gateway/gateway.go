@@ -57,9 +57,11 @@ type Service struct {
 	proxy   *httputil.ReverseProxy
 }
 
-// Embed is an iframe of a declared service that the visitor has not said yes to.
+// Embed is an iframe that must not load: of a declared service that the visitor
+// has not said yes to, or of a host that is not declared at all.
 type Embed = struct {
-	Service       string
+	Service       string // "" when the host is not declared
+	Host          string
 	Title         string // the iframe's own title, or ""
 	Width, Height string // as its attributes say, or ""
 }

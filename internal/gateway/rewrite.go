@@ -11,9 +11,11 @@ import (
 type markup struct {
 	head func(lang string) []byte
 	foot func(lang string, embeds bool) []byte
-	// embed returns the service and the placeholder of an iframe that must not
-	// load; no service when it may.
-	embed func(lang, src, title, width, height string) (service string, placeholder []byte)
+	// embed reports whether an iframe must not load, with its service and placeholder.
+	embed func(lang, src, title, width, height string) (service string, placeholder []byte, stop bool)
+	// link reports whether a hint to connect somewhere must be made inert: no
+	// policy governs rel=preconnect and dns-prefetch.
+	link func(rel, href string) bool
 }
 
 // rewriter streams HTML: what it does not insert or make inert passes byte by
@@ -222,7 +224,7 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 	}
 	var small [maxName + 1]byte
 	name := lower(small[:0], b[from:end])
-	if from == 1 && (string(name) == "iframe" || string(name) == "html") {
+	if from == 1 && (string(name) == "iframe" || string(name) == "link" || string(name) == "html") {
 		if n := tagLength(b); n > 0 {
 			return w.whole(b[:n], string(name))
 		} else if len(b) < maxTag && !last {
@@ -305,28 +307,38 @@ func (w *rewriter) whole(tag []byte, name string) int {
 		w.lang = value(tag, "lang")
 		return len(tag)
 	}
+	if name == "link" {
+		if w.m.link != nil && w.m.link(value(tag, "rel"), value(tag, "href")) {
+			w.replace(tag, inert(tag, "href", ""))
+		}
+		return len(tag)
+	}
 	src := value(tag, "src")
 	if w.m.embed == nil || src == "" {
 		return len(tag)
 	}
-	service, placeholder := w.m.embed(w.lang, src, value(tag, "title"), value(tag, "width"), value(tag, "height"))
-	if service != "" {
+	service, placeholder, stop := w.m.embed(w.lang, src, value(tag, "title"), value(tag, "width"), value(tag, "height"))
+	if stop {
 		w.embeds = true
 		w.insert(placeholder)
-		w.insert(inert(tag, service))
-		w.copied += len(tag) // in its inert form
+		w.replace(tag, inert(tag, "src", ` hidden data-tillid="`+html.EscapeString(service)+`"`))
 	}
 	return len(tag)
 }
 
-// inert returns an iframe's tag that loads nothing, with its address kept aside.
-func inert(tag []byte, service string) []byte {
-	const name = len("<iframe")
-	out := bytes.Clone(tag[:name])
-	out = append(out, ` hidden data-tillid="`+html.EscapeString(service)+`"`...)
-	from := name
+// replace puts something in the place of the tag that is being handled.
+func (w *rewriter) replace(tag, with []byte) {
+	w.insert(with)
+	w.copied += len(tag)
+}
+
+// inert returns a tag that loads nothing: its address is kept aside under
+// another name, and more attributes stand behind its own name.
+func inert(tag []byte, address, more string) []byte {
+	from := nameEnd(tag)
+	out := append(bytes.Clone(tag[:from]), more...)
 	for a := range attributes(tag) {
-		if string(a.name) == "src" {
+		if string(a.name) == address {
 			out = append(out, tag[from:a.at]...)
 			out = append(out, "data-tillid-"...)
 			from = a.at

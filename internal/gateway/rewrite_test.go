@@ -21,12 +21,10 @@ func rewritten(t testing.TB, src io.Reader) string {
 	m := markup{
 		head: func(lang string) []byte { return []byte(headMark) },
 		foot: func(lang string, embeds bool) []byte { return []byte(footMark) },
-		embed: func(_, src, title, width, height string) (string, []byte) {
-			if !strings.Contains(src, "video.example") {
-				return "", nil
-			}
-			return "video", []byte(boxMark)
+		embed: func(_, src, title, width, height string) (string, []byte, bool) {
+			return "video", []byte(boxMark), strings.Contains(src, "video.example")
 		},
+		link: func(rel, href string) bool { return rel == "preconnect" && strings.Contains(href, "video.example") },
 	}
 	w := newRewriter(io.NopCloser(src), m)
 	defer w.Close()
@@ -61,6 +59,7 @@ func TestRewrite(t *testing.T) {
 		"textarea":          {"<body><textarea></body></textarea></body>", "HEAD<body><textarea></body></textarea>FOOT</body>"},
 		"iframe":            {`<body><iframe width=560 SRC="https://video.example/1?a&amp;b" title='x'></iframe>`, `HEAD<body>BOX<iframe hidden data-tillid="video" width=560 data-tillid-SRC="https://video.example/1?a&amp;b" title='x'></iframe>FOOT`},
 		"two addresses":     {`<p><iframe src=//video.example/1 src=x></iframe>`, `HEAD<p>BOX<iframe hidden data-tillid="video" data-tillid-src=//video.example/1 data-tillid-src=x></iframe>FOOT`},
+		"preconnect":        {`<head><link rel=preconnect href=//video.example crossorigin><link rel=icon href=//video.example></head>`, `<head><link rel=preconnect data-tillid-href=//video.example crossorigin><link rel=icon href=//video.example>HEAD</head>FOOT`},
 		"iframe of ours":    {`<body><iframe src="/map"></iframe>`, `HEAD<body><iframe src="/map"></iframe>FOOT`},
 		"noscript":          {`<body><noscript><iframe src="https://video.example/"></iframe></noscript>`, `HEAD<body><noscript>BOX<iframe hidden data-tillid="video" data-tillid-src="https://video.example/"></iframe></noscript>FOOT`},
 		"pixel in the head": {`<head><noscript><img src=//pixel.example/></noscript><script>x</script></head><body>`, `<head><noscript><img src=//pixel.example/></noscript><script>x</script>HEAD</head><body>FOOT`},
@@ -93,7 +92,7 @@ func FuzzInject(f *testing.F) {
 	for _, seed := range []string{
 		"<!doctype html><html lang=en><head><title>x</title></head><body><p>y</body></html>",
 		"<head><script><!--<script></script>--></script></head>", "<!--><!---><!-- --!><p", "<a b='c>\"d'>\"<body>",
-		`<iframe src="https://video.example/"></iframe>`, `<iframe/src=//video.example/ src='a'src=b>`, "<", "</", "<!", "<!-", "</script", "<svg><title><a></title>", "<plaintext>",
+		`<iframe src="https://video.example/"></iframe>`, `<link rel='preconnect' href="//video.example"/>`, `<iframe/src=//video.example/ src='a'src=b>`, "<", "</", "<!", "<!-", "</script", "<svg><title><a></title>", "<plaintext>",
 		"<textarea></TEXTAREA ><xmp></xmp\n>", "<iframe =src=//video.example/>", "\x00<\xff>", "<?php echo '>' ?>",
 	} {
 		f.Add([]byte(seed))
