@@ -88,7 +88,7 @@ var rows = []row{
 }
 
 var (
-	rowsComment = regexp.MustCompile(`(?m)^// Rows: ([A-E0-9, ]+)\.\s*\n(?://.*\n)*func (Test\w+)\(`)
+	rowsComment = regexp.MustCompile(`(?m)^//.*\bRows: ([A-E0-9, ]+)\.?\s*\n(?://.*\n)*func (Test\w+)\(`)
 	rowID       = regexp.MustCompile(`^[A-E][0-9]+$`)
 )
 

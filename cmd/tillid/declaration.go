@@ -158,7 +158,7 @@ func writeReport(w io.Writer, r lint.Report, format string, l text.Lang) error {
 }
 
 func explainCommand() *cobra.Command {
-	var list bool
+	var list, events bool
 	var lang string
 	c := &cobra.Command{
 		Use: "explain RULE", GroupID: "write", Short: "Explain a rule: what, by which law, why, what to do, an example",
@@ -176,6 +176,9 @@ func explainCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if events {
+				return printEvents(c.OutOrStdout())
+			}
 			if list || len(args) == 0 {
 				rows := [][]string{}
 				for _, r := range lint.Rules() {
@@ -191,9 +194,22 @@ func explainCommand() *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&events, "events", false, "list the events that can start a retention period, and what emits each")
 	c.Flags().BoolVar(&list, "list", false, "list every rule: id, severity, needs, article, title")
 	c.Flags().StringVar(&lang, "lang", "en", "language: da or en")
 	return c
+}
+
+func printEvents(w io.Writer) error {
+	rows := [][]string{{"EVENT", "EMITTED BY", "MEANS"}}
+	for _, e := range policy.Events() {
+		by := e.EmittedBy
+		if by == "" {
+			by = "a person (executor: manual)"
+		}
+		rows = append(rows, []string{e.Name, by, e.Means})
+	}
+	return table(w, rows)
 }
 
 func lawCommand() *cobra.Command {

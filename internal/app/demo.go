@@ -59,6 +59,7 @@ func (d *Demo) Run(ctx context.Context) error {
 		return err
 	}
 	defer house.Close()
+	d.room.Zone = house.Plan().Loc
 	site := demosite.Site(d.outside())
 	server := &Server{Houses: []*House{house}, Log: d.Log, Metrics: NewMetrics(), Extra: map[string]http.Handler{
 		"mail.localhost:" + d.port:       d.room.Handler(d.Log),
@@ -220,6 +221,7 @@ Nobody outside is contacted: mail, help desk, advertising and video are simulate
   Backoffice           %s
   Mail room            %s   every mail that is sent
   Processors           %s   a help desk that can be told to lie
+  Outside world        %s   what Google, Meta, LinkedIn and YouTube were asked for
 
   Sign in              customer number   user name   password
   staff                %-16s  %-10s  %s
@@ -235,7 +237,7 @@ Try this:
   6. Sign in as the customer: the data-processing agreement is under Support.
 
 The house is in %s. Stop with Ctrl-C.
-`, at("site"), at("backoffice"), at("mail"), at("processors"),
+`, at("site"), at("backoffice"), at("mail"), at("processors"), at("outside"),
 		DemoStaff, DemoUser, DemoPassword, DemoCustomer, demoAdmin, DemoPassword,
 		at("site"), at("site"), h.Dir)
 }

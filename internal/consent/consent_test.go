@@ -503,6 +503,7 @@ func TestChoicesPage(t *testing.T) {
 	}
 }
 
+// A visitor sees who was let in on which choice, and erases it. Rows: E13, E14.
 func TestErasedVisitor(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		v := h.visitor()

@@ -80,7 +80,7 @@ func TestThanksGone(t *testing.T) {
 // A processor that is declared as consent-only gets nothing without the tick, and
 // every processor only what is declared for it.
 //
-// Rows: E4.
+// Rows: C2, E4.
 func TestConsentOnlyHandOver(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		if w := h.submitForm(with(ok(), "keep", "yes")); w.Code != http.StatusSeeOther {

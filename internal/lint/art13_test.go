@@ -87,6 +87,9 @@ func optional(p *policy.Plan, l *law.Law, path string) bool {
 		return !slices.ContainsFunc(p.Engagements, func(e policy.Engagement) bool { return e.Party == parts[1] })
 	case parts[0] == "retention" && strings.HasSuffix(path, ".at_latest"):
 		return p.Rule(parts[1]).Trigger == "received"
+	case parts[0] == "retention" && len(parts) == 2: // without it, the purpose's general rule holds
+		r := p.Rule(parts[1])
+		return len(r.Data) > 0 && p.RuleOf(r.Purpose, "") != nil
 	}
 	return false
 }
