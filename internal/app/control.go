@@ -31,7 +31,7 @@ func (h *House) listenSocket() (net.Listener, error) {
 		return nil, fmt.Errorf("remove old socket: %w", err)
 	}
 	old := syscall.Umask(0o177)
-	l, err := net.Listen("unix", name)
+	l, err := net.Listen("unix", name) //nolint:noctx // a socket lives as long as the server
 	syscall.Umask(old)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "The socket %s cannot be made.", name).
@@ -62,7 +62,7 @@ func (h *House) Control() http.Handler {
 			reply = h.call(r.Context(), strings.TrimPrefix(r.URL.Path, "/"), r.PostForm)
 		}
 		w.Header().Set("Content-Type", "application/json")
-		json.NewEncoder(w).Encode(reply)
+		json.NewEncoder(w).Encode(reply) //nolint:errcheck // the command line has gone
 	})
 }
 

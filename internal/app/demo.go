@@ -24,7 +24,7 @@ import (
 
 // The demo's sign-ins. They open an invented company on loopback only.
 const (
-	DemoPassword = "sommerfugl-42-kasse"
+	DemoPassword = "sommerfugl-42-kasse" //nolint:gosec // opens an invented company on loopback
 	DemoStaff    = "1000"
 	DemoUser     = "astrid"
 	DemoCustomer = "2044"
@@ -107,7 +107,7 @@ func near(ctx context.Context, port int) (net.Listener, error) {
 }
 
 func (d *Demo) stop() {
-	d.room.Close()
+	d.room.Close() //nolint:errcheck // the demo ends
 	d.upstream.Close()
 	d.desks.Close()
 }

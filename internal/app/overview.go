@@ -146,7 +146,7 @@ func (h *House) logPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := logPage{Frame: h.web.Backoffice(r), Checkpoint: string(checkpoint), Verifier: h.ledger.Signer.Verifier()}
 	for _, e := range entries {
-		p.Entries = append(p.Entries, logEntry{Entry: e, Version: short(e.Leaf.Version), Commitment: short(hex.EncodeToString(e.Commitment))})
+		p.Entries = append(p.Entries, logEntry{Entry: e, Version: short(e.Version), Commitment: short(hex.EncodeToString(e.Commitment))})
 	}
 	if n := len(entries); n == logRows && entries[n-1].Index > 0 {
 		p.Older = entries[n-1].Index

@@ -38,7 +38,7 @@ func newAsset(path, kind string, body []byte) *asset {
 		panic(err)
 	}
 	z.Write(body) //nolint:errcheck // a Buffer takes everything
-	z.Close()
+	z.Close()     //nolint:errcheck // into memory
 	return &asset{path: path, url: path + "?v=" + hash, kind: kind, hash: hash, body: body, zipped: b.Bytes()}
 }
 
@@ -60,6 +60,6 @@ func (a *asset) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	if r.Method != http.MethodHead {
-		w.Write(body) //nolint:errcheck // the visitor has gone
+		w.Write(body)
 	}
 }

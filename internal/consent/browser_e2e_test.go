@@ -49,7 +49,7 @@ type stage struct {
 func newStage(t *testing.T, mode string, extra http.Handler) *stage {
 	t.Helper()
 	st := &stage{house: newHouse(t, dbtest.Lite(t)), world: demosite.Outside(), named: map[string]int{}}
-	var upstream http.Handler = demosite.Site(demosite.RealHosts())
+	upstream := demosite.Site(demosite.RealHosts())
 	if extra != nil {
 		upstream = extra
 	}

@@ -166,6 +166,9 @@ func (v *visitor) post(form url.Values) *httptest.ResponseRecorder {
 }
 
 func (v *visitor) send(json string) *httptest.ResponseRecorder {
+	v.h.mu.Lock()
+	v.h.now = v.h.now.Add(time.Millisecond) // so that leaves have an order
+	v.h.mu.Unlock()
 	r := v.request("POST", "/_tillid/consent", strings.NewReader(json))
 	r.Header.Set("Content-Type", "application/json")
 	return v.do(r)

@@ -95,7 +95,7 @@ func (s *Service) decode(v string) (k kept, ok bool) {
 
 // setChoice sends the cookie. Only the server reads it, on the site's own host.
 func (s *Service) setChoice(w http.ResponseWriter, r *http.Request, o *offer, state State) {
-	http.SetCookie(w, &http.Cookie{
+	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the connection; the demo is on http
 		Name: policy.ChoiceCookie, Value: s.encode(o, state), Path: "/",
 		MaxAge:   int(o.until(state.At).Sub(s.Now()) / time.Second),
 		HttpOnly: true, Secure: web.HTTPS(r), SameSite: http.SameSiteLaxMode,

@@ -90,7 +90,7 @@ func expire(w http.ResponseWriter, r *http.Request, name string, d *policy.Devic
 			if n >= most {
 				return n
 			}
-			c := http.Cookie{Name: name, Path: path, Domain: domain, MaxAge: -1, Secure: strings.HasPrefix(name, "__")}
+			c := http.Cookie{Name: name, Path: path, Domain: domain, MaxAge: -1, Secure: strings.HasPrefix(name, "__")} //nolint:gosec // it deletes, as the site set it
 			w.Header().Add("Set-Cookie", c.String())
 			n++
 		}

@@ -74,7 +74,7 @@ func (d *DB) closeLite() error {
 // abandon closes what a failed openLite had opened.
 func (d *DB) abandon() {
 	if d.writer != nil {
-		d.writer.close()
+		d.writer.close() //nolint:errcheck // the error that matters is returned
 	}
 	d.lock.Close()
 }
@@ -129,7 +129,7 @@ func (d *DB) Checkpoint(ctx context.Context) error {
 	for range 200 {
 		var busy, pages, copied int
 		err := d.writer.apart(ctx, func() error {
-			defer d.writer.exec("pragma " + "busy_timeout = 5000")
+			defer d.writer.exec("pragma " + "busy_timeout = 5000") //nolint:errcheck // only how long a reader is waited for
 			if err := d.writer.exec("pragma busy_timeout = 20"); err != nil {
 				return err
 			}

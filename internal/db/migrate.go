@@ -68,7 +68,7 @@ func migratePostgres(ctx context.Context, dsn string, files fs.FS, sums map[stri
 	if _, err := guard.ExecContext(ctx, `select pg_advisory_lock(hashtextextended('tillid migrate ' || current_schema(), 0))`); err != nil {
 		return err
 	}
-	defer guard.ExecContext(context.WithoutCancel(ctx), `select pg_advisory_unlock_all()`)
+	defer guard.ExecContext(context.WithoutCancel(ctx), `select pg_advisory_unlock_all()`) //nolint:errcheck // the lock ends with the connection
 	return migrate(ctx, goose.DialectPostgres, handle, files, sums)
 }
 

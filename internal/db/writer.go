@@ -201,7 +201,7 @@ func (w *writer) apart(ctx context.Context, f func() error) error {
 
 // exec runs a statement of the writer's own.
 func (w *writer) exec(q string) error {
-	s, err := w.prepared(q)
+	s, err := w.prepared(q) //nolint:sqlclosecheck // kept for the next time; closed with the writer
 	if err == nil {
 		_, err = s.ExecContext(context.Background())
 	}
@@ -250,7 +250,7 @@ func (s *savepoint) ExecContext(ctx context.Context, q string, a ...any) (sql.Re
 		res, err := s.w.conn.ExecContext(context.Background(), numbered(q), a...)
 		return res, s.noted(err)
 	}
-	stmt, err := s.w.prepared(q)
+	stmt, err := s.w.prepared(q) //nolint:sqlclosecheck // kept for the next time; closed with the writer
 	if err != nil {
 		return nil, s.noted(err)
 	}
@@ -266,7 +266,7 @@ func (s *savepoint) QueryContext(ctx context.Context, q string, a ...any) (*sql.
 		rows, err := s.w.conn.QueryContext(context.Background(), numbered(q), a...)
 		return rows, s.noted(err)
 	}
-	stmt, err := s.w.prepared(q)
+	stmt, err := s.w.prepared(q) //nolint:sqlclosecheck // kept for the next time; closed with the writer
 	if err != nil {
 		return nil, s.noted(err)
 	}
@@ -284,14 +284,14 @@ func (s *savepoint) QueryRowContext(ctx context.Context, q string, a ...any) *sq
 		cancel()
 		return s.w.conn.QueryRowContext(gone, "select 1")
 	}
-	stmt, err := s.w.prepared(q)
+	stmt, err := s.w.prepared(q) //nolint:sqlclosecheck // kept for the next time; closed with the writer
 	if err != nil || s.rows[q] {
 		row := s.w.conn.QueryRowContext(context.Background(), numbered(q), a...)
-		s.noted(row.Err())
+		s.noted(row.Err()) //nolint:errcheck // noted for health
 		return row
 	}
 	row := stmt.QueryRowContext(context.Background(), a...)
-	s.noted(row.Err())
+	s.noted(row.Err()) //nolint:errcheck // noted for health
 	return row
 }
 

@@ -100,7 +100,7 @@ func send(w http.ResponseWriter, status int, body []byte) {
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
 	w.Header().Set("Cache-Control", "public, max-age=60")
 	w.WriteHeader(status)
-	w.Write(body) //nolint:errcheck // the visitor has gone
+	w.Write(body)
 }
 
 // render makes a page once: the site is the same for everybody.

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -86,7 +87,7 @@ func (s *Service) rewrite(v *visit, resp *http.Response, kind string) error {
 	case "gzip", "x-gzip":
 		if resp.Request.Method != http.MethodHead {
 			z, err := gzip.NewReader(body)
-			if err == io.EOF { // an empty answer
+			if errors.Is(err, io.EOF) { // an empty answer
 				return nil
 			}
 			if err != nil {

@@ -33,9 +33,6 @@ var directives = [...]struct {
 
 const reportPath = "/_tillid/csp"
 
-// strictest is the policy where no declaration says which hosts are the site's own.
-var strictest = compile(nil).header(nil)
-
 // compiled is what the gateway needs of one Plan.
 type compiled struct {
 	plan     *policy.Plan

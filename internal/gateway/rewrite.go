@@ -141,8 +141,9 @@ func (w *rewriter) piece(b []byte, last bool) int {
 		return w.until(b, last, ">")
 	case inRaw, inEscaped, inDoubleEscaped:
 		return w.raw(b, last)
+	default: // inPlain: everything is text
+		return len(b)
 	}
-	return len(b) // after <plaintext> everything is text
 }
 
 // flush copies what is handled to out.

@@ -46,6 +46,7 @@ func (a *attrState) step(c byte) (end bool) {
 			*a = beforeName
 		}
 		return c == '>'
+	default: // outside values
 	}
 	switch {
 	case c == '>':
@@ -92,8 +93,9 @@ func (a attrState) quote() byte {
 		return '"'
 	case inSingle:
 		return '\''
+	default:
+		return 0
 	}
-	return 0
 }
 
 // tagLength returns the length of the start tag at the beginning of b, or 0 when

@@ -39,7 +39,7 @@ func (l *Log) answer(w http.ResponseWriter, r *http.Request, kind, cache string,
 		w.Header().Set("Content-Type", kind)
 		w.Header().Set("Cache-Control", cache)
 		w.Header().Set("X-Content-Type-Options", "nosniff")
-		w.Write(b) //nolint:errcheck // the client has gone
+		w.Write(b) //nolint:gosec // bytes of the log with their own type and nosniff
 	case errors.Is(err, errNoTile):
 		http.Error(w, "The log has no such tile.", http.StatusNotFound)
 	case db.IsUnavailable(err):
@@ -79,7 +79,7 @@ func (l *Log) tile(ctx context.Context, path string) ([]byte, error) {
 	}
 	var b []byte
 	for _, body := range leaves {
-		b = binary.BigEndian.AppendUint16(b, uint16(len(body))) //nolint:gosec // Append bounds it by maxLeaf
+		b = binary.BigEndian.AppendUint16(b, uint16(len(body)))
 		b = append(b, body...)
 	}
 	return b, nil

@@ -178,20 +178,6 @@ func (c *Context) direct(ids []string) []string {
 	return out
 }
 
-// receives returns the categories that an engagement gets.
-func (c *Context) receives(e *policy.Engagement) []string {
-	if len(e.Data) > 0 {
-		return e.Data
-	}
-	var ids []string
-	for _, id := range e.Purposes {
-		if p := c.Purpose(id); p != nil {
-			ids = append(ids, p.Data...)
-		}
-	}
-	return ids
-}
-
 // servesKind reports whether a form of that kind collects for the purpose.
 func (c *Context) servesKind(purpose, kind string) bool {
 	for _, f := range c.formsOf[purpose] {

@@ -14,7 +14,7 @@ var update = flag.Bool("update", false, "rewrite the golden files and docs/tilli
 func golden(t *testing.T, name string, have []byte) {
 	t.Helper()
 	if *update {
-		if err := os.WriteFile(name, have, 0o644); err != nil { //nolint:gosec // a file of the repository
+		if err := os.WriteFile(name, have, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -21,10 +21,10 @@ var documentStyle []byte
 
 // URL is the sentence's link as it may stand in a page; "" for a scheme that
 // no document uses.
-func (s Sentence) URL() template.URL {
+func (s Sentence) URL() template.URL { //nolint:forbidigo // publish makes the documents
 	for _, scheme := range []string{"/", "#", "https://", "http://", "mailto:", "tel:"} {
 		if strings.HasPrefix(s.Href, scheme) {
-			return template.URL(s.Href) //nolint:gosec // the schemes are checked above
+			return template.URL(s.Href) //nolint:gosec,forbidigo // the schemes are checked above
 		}
 	}
 	return ""

@@ -107,7 +107,7 @@ func (s *Service) archived(w http.ResponseWriter, r *http.Request) error {
 	}
 	if format == "" {
 		if number == s.Versions.InForce().Number {
-			http.Redirect(w, r, path+query(r), http.StatusSeeOther)
+			http.Redirect(w, r, path+query(r), http.StatusSeeOther) //nolint:gosec // a path of this host
 			return nil
 		}
 		return s.serve(w, r, number, document, "html", "no-cache")

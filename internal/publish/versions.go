@@ -47,8 +47,9 @@ func (s State) Badge() string {
 		return "ok"
 	case Waiting:
 		return "due"
+	default:
+		return ""
 	}
-	return ""
 }
 
 func (s *Service) state(v version.Version, replaced map[int]bool, now time.Time) State {

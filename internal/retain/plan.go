@@ -89,6 +89,7 @@ func (l *Line) add(step erase.Step) {
 		item.Kept, l.Held = "held", l.Held+1
 	case erase.Retained:
 		item.Kept, l.Retained = "retained", l.Retained+1
+	default: // it goes
 	}
 	l.Last = r.Due
 	l.Records = append(l.Records, item)

@@ -134,7 +134,7 @@ func normalisePhone(v string) (Secret, error) {
 		}
 	}
 	number := digits.String()
-	if !international && !(len(number) == 10 && strings.HasPrefix(number, "45")) {
+	if !international && (len(number) != 10 || !strings.HasPrefix(number, "45")) {
 		number = "45" + number
 	}
 	if len(number) < 5 || len(number) > 15 {
