@@ -74,9 +74,8 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	if waiting > 0 {
 		o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.waiting", "Count", waiting), Count: waiting, Path: "/erasures"})
 	}
-	_, problems := h.Health(ctx)
-	for _, p := range problems {
-		o.Alarms = append(o.Alarms, staff.Line{Label: p})
+	if _, problems := h.Health(ctx); len(problems) > 0 {
+		o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.health", "Count", len(problems)), Count: len(problems)})
 	}
 	rates, err := h.consent.Rates(ctx)
 	for _, r := range rates {
