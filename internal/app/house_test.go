@@ -232,17 +232,19 @@ func TestTwoHouses(t *testing.T) {
 }
 
 func TestHealthOnEveryHost(t *testing.T) {
-	o, _ := testOptions(t, io.Discard)
-	server := &Server{Houses: []*House{openHouse(t, folderOf(t, "alfa"), o)}, Log: o.Log, Metrics: NewMetrics()}
-	if err := server.Build(); err != nil {
-		t.Fatal(err)
-	}
-	for _, host := range []string{"www.alfa.test", "backoffice.alfa.test", "nobody.test", "127.0.0.1"} {
-		w := send(t, server, "GET", host, "/_tillid/health", nil)
-		if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"ready":true`) || strings.Contains(w.Body.String(), "alfa") {
-			t.Errorf("%s: %d %s", host, w.Code, w.Body)
+	onEngines(t, "alfa", func(t *testing.T, dir string) {
+		o, _ := testOptions(t, io.Discard)
+		server := &Server{Houses: []*House{openHouse(t, dir, o)}, Log: o.Log, Metrics: NewMetrics()}
+		if err := server.Build(); err != nil {
+			t.Fatal(err)
 		}
-	}
+		for _, host := range []string{"www.alfa.test", "backoffice.alfa.test", "nobody.test", "127.0.0.1"} {
+			w := send(t, server, "GET", host, "/_tillid/health", nil)
+			if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), `"ready":true`) || strings.Contains(w.Body.String(), "alfa") {
+				t.Errorf("%s: %d %s", host, w.Code, w.Body)
+			}
+		}
+	})
 }
 
 // What happens to a house's files is said at start, with what to do.

@@ -1,0 +1,117 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/tillid/tillid/examples/eksempel"
+)
+
+func benchHouse(b *testing.B, upstream string) *House {
+	b.Helper()
+	dir := b.TempDir()
+	src, err := eksempel.Files.ReadFile("tillid.yaml")
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := strings.Replace(string(src), "http://127.0.0.1:8081", upstream, 1)
+	err = errors.Join(os.CopyFS(filepath.Join(dir, "all"), eksempel.Files), os.WriteFile(filepath.Join(dir, "all", "tillid.yaml"), []byte(text), 0o600))
+	if err != nil {
+		b.Fatal(err)
+	}
+	h, err := Open(b.Context(), filepath.Join(dir, "all"), Options{Log: slog.New(slog.DiscardHandler), Now: time.Now, Getenv: func(string) string { return "" }})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(h.Close)
+	return h
+}
+
+// BenchmarkChoices takes visitors' choices through the whole house, durable on
+// SQLite, each with its leaf in the log.
+func BenchmarkChoices(b *testing.B) {
+	h := benchHouse(b, "http://127.0.0.1:1")
+	site, _ := h.Handlers()
+	var n atomic.Uint32
+	b.SetParallelism(128)
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://www.eksempel.example/_tillid/consent", strings.NewReader(`{"do":"all","lang":"da","layer":"banner"}`))
+			r.Header.Set("Content-Type", "application/json")
+			i := n.Add(1)
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.1:9", i>>8&255, i&255)
+			w := httptest.NewRecorder()
+			site.ServeHTTP(w, r)
+			if w.Code != http.StatusOK {
+				b.Errorf("%d %s", w.Code, w.Body)
+				return
+			}
+		}
+	})
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
+}
+
+// BenchmarkGateway passes a page of 30 KB through the gateway, and through a bare
+// reverse proxy for comparison.
+func BenchmarkGateway(b *testing.B) {
+	page := "<!doctype html><html lang=da><head><title>Side</title></head><body>" + strings.Repeat("<p class=\"a\">Tekst og mere tekst.</p>\n", 780) + "</body></html>"
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, page)
+	}))
+	defer upstream.Close()
+	u, err := url.Parse(upstream.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	house := benchHouse(b, upstream.URL)
+	server := &Server{Houses: []*House{house}, Log: house.Log, Metrics: NewMetrics()}
+	if err := server.Build(); err != nil {
+		b.Fatal(err)
+	}
+	bare := httputil.NewSingleHostReverseProxy(u)
+	bare.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
+	for name, handler := range map[string]http.Handler{"bare": bare, "tillid": server} {
+		b.Run(name, func(b *testing.B) {
+			front := httptest.NewServer(handler)
+			defer front.Close()
+			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
+			b.SetParallelism(8)
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, front.URL+"/", nil)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					r.Host = "www.eksempel.example"
+					r.Header.Set("Sec-Fetch-Dest", "document")
+					resp, err := client.Do(r)
+					if err != nil {
+						b.Error(err)
+						return
+					}
+					if n, _ := io.Copy(io.Discard, resp.Body); n < int64(len(page)) || resp.StatusCode != http.StatusOK {
+						b.Errorf("%d, %d bytes", resp.StatusCode, n)
+					}
+					resp.Body.Close()
+				}
+			})
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
+		})
+	}
+}
