@@ -19,6 +19,7 @@ type offer struct {
 	id        offerID
 	items     []item
 	shown     map[text.Lang]string // hash of everything that is said in asking
+	markup    markup
 }
 
 // offerID is a hash over what matters for a choice: who gets what, why, for how

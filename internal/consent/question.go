@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -126,11 +127,45 @@ func (s *Service) Head(r *http.Request, lang string) []byte {
 	if len(o.Groups) == 0 {
 		return nil
 	}
-	set, err := json.Marshal(o.settings(s.langOf(r, lang), s.Granted(r)))
-	if err != nil {
-		return nil
+	l, state := s.langOf(r, lang), s.Granted(r)
+	key := strings.Join(state.granted, " ")
+	if !state.Decided {
+		key = "ask"
+		if state.GPC {
+			key = "ask under gpc"
+		}
 	}
-	return execute(headTemplate, map[string]string{"Style": styleFile.url, "Script": scriptFile.url, "Settings": string(set)})
+	return o.markup.get("head "+string(l)+" "+key, func() []byte {
+		set, err := json.Marshal(o.settings(l, state))
+		if err != nil {
+			return nil
+		}
+		return execute(headTemplate, map[string]string{"Style": styleFile.url, "Script": scriptFile.url, "Settings": string(set)})
+	})
+}
+
+// markup remembers what goes into pages: few pieces, asked for with every page.
+type markup struct {
+	mu     sync.Mutex
+	pieces map[string][]byte
+}
+
+const maxPieces = 1000
+
+func (m *markup) get(key string, build func() []byte) []byte {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.pieces[key]
+	if !ok {
+		b = build()
+		if m.pieces == nil {
+			m.pieces = map[string][]byte{}
+		}
+		if len(m.pieces) < maxPieces {
+			m.pieces[key] = b
+		}
+	}
+	return b
 }
 
 var footTemplate = template.Must(template.New("foot").Parse(
@@ -141,15 +176,20 @@ var footTemplate = template.Must(template.New("foot").Parse(
 // Foot returns what goes before the end of a page's body: the way to the choices
 // without JavaScript, and the form that the placeholders' buttons belong to.
 func (s *Service) Foot(r *http.Request, lang string, embeds bool) []byte {
-	if len(s.offer().Groups) == 0 {
+	o, l := s.offer(), s.langOf(r, lang)
+	if len(o.Groups) == 0 {
 		return nil
 	}
-	l := s.langOf(r, lang)
+	if !embeds {
+		return o.markup.get("foot "+string(l), func() []byte {
+			return execute(footTemplate, map[string]any{"Embeds": false, "Lang": l, "Label": text.T(l, "consent.entry")})
+		})
+	}
 	back := r.URL.RequestURI()
 	if len(back) > maxReturn {
 		back = r.URL.EscapedPath()
 	}
-	return execute(footTemplate, map[string]any{"Embeds": embeds, "Return": back, "Lang": l, "Label": text.T(l, "consent.entry")})
+	return execute(footTemplate, map[string]any{"Embeds": true, "Return": back, "Lang": l, "Label": text.T(l, "consent.entry")})
 }
 
 var embedTemplate = template.Must(template.New("embed").Parse(

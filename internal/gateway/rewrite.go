@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bytes"
+	"errors"
 	"html"
 	"io"
 	"sync"
@@ -25,11 +26,11 @@ type markup struct {
 type rewriter struct {
 	src io.ReadCloser
 	m   markup
-	buf *[]byte
+	buf *buffers // nil when closed
 
-	in, out []byte
-	sent    int // of out
-	err     error
+	in   []byte // read and not yet handled
+	sent int    // of buf.out
+	err  error
 
 	now    []byte // what scan is looking at
 	at     int    // how much of it is handled
@@ -61,43 +62,50 @@ const (
 )
 
 const (
-	chunk   = 16 << 10
-	maxTag  = 16 << 10 // an iframe's tag that is longer passes as it is
+	maxTag  = 16 << 10 // a tag that is longer passes as it is
 	maxName = 16       // longer than the name of any element that matters
+	room    = 2 * maxTag
 )
 
-var chunks = sync.Pool{New: func() any { b := make([]byte, chunk); return &b }}
+// buffers are lent to one page after another.
+type buffers struct{ in, out []byte }
+
+var lent = sync.Pool{New: func() any {
+	return &buffers{in: make([]byte, room), out: make([]byte, 0, room+4<<10)}
+}}
 
 func newRewriter(src io.ReadCloser, m markup) *rewriter {
-	return &rewriter{src: src, m: m, buf: chunks.Get().(*[]byte)}
+	b := lent.Get().(*buffers)
+	return &rewriter{src: src, m: m, buf: b, in: b.in[:0]}
 }
 
 func (w *rewriter) Close() error {
-	if w.buf != nil {
-		chunks.Put(w.buf)
-		w.buf = nil
+	if b := w.buf; b != nil {
+		w.buf, w.in, w.now = nil, nil, nil
+		b.out = b.out[:0]
+		lent.Put(b)
 	}
 	return w.src.Close()
 }
 
 func (w *rewriter) Read(p []byte) (int, error) {
-	for w.sent == len(w.out) {
+	if w.buf == nil {
+		return 0, io.ErrClosedPipe
+	}
+	for w.sent == len(w.buf.out) {
 		if w.err != nil {
 			return 0, w.err
 		}
-		if w.buf == nil {
-			return 0, io.ErrClosedPipe
-		}
-		w.out, w.sent = w.out[:0], 0
-		n, err := w.src.Read(*w.buf)
-		w.in = append(w.in, (*w.buf)[:n]...)
+		w.buf.out, w.sent = w.buf.out[:0], 0
+		kept := copy(w.buf.in, w.in) // less than maxTag: there is room for as much again
+		n, err := w.src.Read(w.buf.in[kept:])
 		w.err = err
-		w.in = w.in[:copy(w.in, w.scan(w.in, err != nil))]
-		if err == io.EOF {
+		w.in = w.scan(w.buf.in[:kept+n], err != nil)
+		if errors.Is(err, io.EOF) {
 			w.end()
 		}
 	}
-	n := copy(p, w.out[w.sent:])
+	n := copy(p, w.buf.out[w.sent:])
 	w.sent += n
 	return n, nil
 }
@@ -149,7 +157,7 @@ func (w *rewriter) piece(b []byte, last bool) int {
 // flush copies what is handled to out.
 func (w *rewriter) flush() {
 	if w.copied < w.at {
-		w.out = append(w.out, w.now[w.copied:w.at]...)
+		w.buf.out = append(w.buf.out, w.now[w.copied:w.at]...)
 	}
 	w.copied = max(w.copied, w.at)
 }
@@ -157,20 +165,17 @@ func (w *rewriter) flush() {
 // insert puts something before what is being handled.
 func (w *rewriter) insert(b []byte) {
 	w.flush()
-	w.out = append(w.out, b...)
+	w.buf.out = append(w.buf.out, b...)
 }
 
-// text handles text up to and including the beginning of the next tag. It returns
-// how many bytes pass, or 0 when it needs more.
+// text handles text, and then the beginning of the next tag.
 func (w *rewriter) text(b []byte, last bool) int {
 	at := bytes.IndexByte(b, '<')
-	if at != 0 {
-		if at < 0 {
-			return len(b)
-		}
-		return at
+	if at < 0 {
+		return len(b)
 	}
-	if len(b) < 2 {
+	w.at += at
+	if b = b[at:]; len(b) < 2 {
 		return 0
 	}
 	switch c := b[1]; {
@@ -223,6 +228,11 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 	if end == len(b) && end-from <= maxName && !last {
 		return 0
 	}
+	w.tags = true
+	if w.headDone && end < len(b) && end-from <= 3 && b[from]|0x20 != 'x' { // a, p, b, h1, …: most tags; only xmp matters
+		w.next = inText
+		return w.rest(b, end)
+	}
 	var small [maxName + 1]byte
 	name := lower(small[:0], b[from:end])
 	if from == 1 && (string(name) == "iframe" || string(name) == "link" || string(name) == "html") {
@@ -232,11 +242,19 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 			return 0
 		}
 	}
-	w.tags = true
 	if from == 1 {
 		w.start(name)
 	} else {
 		w.stop(name)
+	}
+	return w.rest(b, end)
+}
+
+// rest handles what follows a tag's name, which ends at end, as far as it is there.
+func (w *rewriter) rest(b []byte, end int) int {
+	if end < len(b) && b[end] == '>' {
+		w.mode = w.next
+		return end + 1
 	}
 	w.mode, w.attr = inTag, beforeName
 	if gt := bytes.IndexByte(b[end:], '>'); gt >= 0 && bytes.IndexByte(b[end:end+gt], '=') < 0 {

@@ -126,7 +126,7 @@ func TestRewriteMemory(t *testing.T) {
 	if err != nil || n != 20<<20 {
 		t.Fatal(n, err)
 	}
-	if c := cap(w.in) + cap(w.out); c > 256<<10 {
+	if c := cap(w.buf.in) + cap(w.buf.out); c > 256<<10 {
 		t.Errorf("holds %d bytes", c)
 	}
 }
