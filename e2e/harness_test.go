@@ -8,6 +8,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -185,6 +186,7 @@ type look struct {
 	dark          bool
 	lang          string // Accept-Language
 	noScript      bool
+	noCookies     bool // the browser blocks all cookies
 }
 
 var desktop = look{width: 1280, height: 900, lang: "en"}
@@ -203,6 +205,10 @@ func newBrowser(t testing.TB, l look) *browser {
 	if path == "" {
 		t.Fatal("Chromium is missing: make e2e installs it, or says what to install")
 	}
+	profile := t.TempDir()
+	if l.noCookies {
+		blockCookies(t, profile)
+	}
 	opts := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
@@ -211,7 +217,7 @@ func newBrowser(t testing.TB, l look) *browser {
 		// Nobody outside can be reached, whatever a page asks for.
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("lang", l.lang),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(int(l.width), int(l.height)),
+		chromedp.UserDataDir(profile), chromedp.WindowSize(int(l.width), int(l.height)),
 	}
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, stop := chromedp.NewContext(alloc)
@@ -235,6 +241,16 @@ func newBrowser(t testing.TB, l look) *browser {
 		command(emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: l.noScript}),
 	)
 	return b
+}
+
+// blockCookies makes a profile that takes no cookie from anybody.
+func blockCookies(t testing.TB, profile string) {
+	t.Helper()
+	folder := filepath.Join(profile, "Default")
+	settings := `{"profile":{"default_content_setting_values":{"cookies":2}}}`
+	if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "Preferences"), []byte(settings), 0o600)); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // command makes an action of one command of the browser's protocol.

@@ -330,9 +330,17 @@ func TestBrowserAcceptsAndWithdraws(t *testing.T) {
 	st.reached()
 	b.open("/produkter")
 	b.settled()
-	for _, path := range []string{"/om-os", "/"} { // pages from before the withdrawal
-		b.open(path)
+	for _, path := range []string{"/om-os", "/"} { // back to pages from before the withdrawal
+		if _, err := chromedp.RunResponse(b.ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+			_, err := chromedp.Run(ctx, chromedp.Evaluate[bool]("history.back(), true"))
+			return err
+		})); err != nil {
+			t.Logf("back to %s: %v", path, err)
+		}
 		b.settled()
+		if at := eval[string](b, "location.pathname"); at != path {
+			t.Errorf("back leads to %s, want %s", at, path)
+		}
 	}
 	if got := st.reached(); len(got) > 0 {
 		t.Errorf("after withdrawal the browser reached %v", got)
