@@ -91,7 +91,18 @@ const (
 
 // Person erases everything about a person that no hold and no law keeps. Called
 // again for the same person, it returns the case that is there.
-func (s *Service) Person(ctx context.Context, p subject.PersonID, why Reason) (CaseID, error) {
+func (s *Service) Person(ctx context.Context, p subject.PersonID, why Reason) (id CaseID, err error) {
+	for range 5 {
+		id, err = s.person(ctx, p, why)
+		if fault.Of(err).Kind != fault.Gone {
+			break
+		}
+		// Somebody else erased a record between reading the register and opening it: look again.
+	}
+	return id, err
+}
+
+func (s *Service) person(ctx context.Context, p subject.PersonID, why Reason) (CaseID, error) {
 	records, err := s.Subject.Of(ctx, s.DB, p)
 	if err != nil {
 		return "", err
