@@ -186,7 +186,8 @@ type look struct {
 	dark          bool
 	lang          string // Accept-Language
 	noScript      bool
-	noCookies     bool // the browser blocks all cookies
+	noCookies     bool   // the browser blocks all cookies
+	pin           string // of the tests' own certificate that it trusts
 }
 
 var desktop = look{width: 1280, height: 900, lang: "en"}
@@ -218,6 +219,9 @@ func newBrowser(t testing.TB, l look) *browser {
 		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("lang", l.lang),
 		chromedp.UserDataDir(profile), chromedp.WindowSize(int(l.width), int(l.height)),
+	}
+	if l.pin != "" {
+		opts = append(opts, chromedp.Flag("ignore-certificate-errors-spki-list", l.pin))
 	}
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, stop := chromedp.NewContext(alloc)

@@ -15,8 +15,10 @@ var files embed.FS
 
 var pages = web.Parse(files)
 
-// PublicRoutes registers what browsers send about stopped requests.
+// PublicRoutes registers what browsers send about stopped requests, and what a
+// server in front asks.
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
+	mux.Handle("GET "+forwardPath, web.Wrap(s.Log, s.forward))
 	mux.Handle("POST "+reportPath, web.Wrap(s.Log, s.receive))
 }
 
