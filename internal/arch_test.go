@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"internal/fault", "internal/text", "examples/eksempel"},
 	{"internal/law"},
 	{"internal/policy", "internal/db"},
-	{"internal/lint", "internal/job", "internal/ledger", "internal/db/dbtest"},
+	{"internal/lint", "internal/job", "internal/ledger", "internal/known", "internal/db/dbtest"},
 	{"internal/web", "internal/subject", "internal/version"},
 	{"internal/mail"},
 	{"internal/connect"},

@@ -91,7 +91,7 @@ Start here:
 		&cobra.Group{ID: "prove", Title: "Looking and proving:"},
 	)
 	root.AddCommand(
-		initCommand(), lintCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
+		initCommand(), lintCommand(), serviceCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
 		demoCommand(), serveCommand(), accountCommand(), userCommand(), acceptCommand(),
 		versionsCommand(), retentionCommand(), ledgerCommand(), verifyCommand(), healthCommand(), versionCommand(),
 	)

@@ -255,7 +255,19 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string, tag reflect.
 	v.Set(list)
 }
 
-var entryKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.*-]{0,99}$`)
+var (
+	entryKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.*-]{0,99}$`)
+	// storageKey is wider: names of cookies and of local storage are what others made them.
+	storageKey = regexp.MustCompile(`^[A-Za-z0-9_.:!$%+@|~-][A-Za-z0-9_.:!$%+@|~*-]{0,99}$`)
+)
+
+// keyOf returns what the names of a section's entries look like, and says so in words.
+func keyOf(elem reflect.Type) (*regexp.Regexp, string) {
+	if elem == reflect.TypeFor[DeviceAccess]() {
+		return storageKey, "Letters, digits and _ . : ! $ % + @ | ~ -, and * at the end."
+	}
+	return entryKey, "Letters, digits, _ and -, beginning with a letter."
+}
 
 func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string) {
 	if n.Kind != yaml.MappingNode {
@@ -264,10 +276,11 @@ func (d *decoder) keyed(n *yaml.Node, v reflect.Value, path string) {
 	}
 	elem := v.Type().Elem()
 	key := keyField(elem)
+	shape, hint := keyOf(elem)
 	list := reflect.MakeSlice(v.Type(), 0, len(n.Content)/2)
 	d.pairs(n, path, func(name, value *yaml.Node, at string) {
-		if !entryKey.MatchString(name.Value) {
-			d.at(name, at, "Letters, digits, _ and -, beginning with a letter.", "%s cannot be a name.", quote(name.Value))
+		if !shape.MatchString(name.Value) {
+			d.at(name, at, hint, "%s cannot be a name.", quote(name.Value))
 			return
 		}
 		d.positions[at] = Pos{d.name, name.Line, name.Column}

@@ -251,3 +251,8 @@ func (p *Plan) RightsOf(purpose string) []Right {
 	}
 	return append(rights, Complaint)
 }
+
+// Has reports whether a section of named entries has one of that id.
+func (d *Declaration) Has(section, id string) bool {
+	return registers(d)[section].known[id]
+}

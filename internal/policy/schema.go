@@ -76,7 +76,8 @@ func typeSchema(t reflect.Type, tag reflect.StructTag) object {
 		return structSchema(t)
 	case reflect.Slice:
 		if t.Elem().Kind() == reflect.Struct && keyField(t.Elem()) >= 0 {
-			return object{"type": "object", "additionalProperties": structSchema(t.Elem()), "propertyNames": object{"pattern": entryKey.String()}}
+			shape, _ := keyOf(t.Elem())
+			return object{"type": "object", "additionalProperties": structSchema(t.Elem()), "propertyNames": object{"pattern": shape.String()}}
 		}
 		return object{"type": "array", "items": typeSchema(t.Elem(), tag)}
 	case reflect.Bool:
