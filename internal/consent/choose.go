@@ -31,7 +31,8 @@ const (
 
 // choice is what a visitor chose, and how they were asked.
 type choice struct {
-	granted []string // ids of items, in the offer's order
+	granted []string // ids of items with a yes, in the offer's order
+	answers []answer // what is in force then, to every item
 	lang    text.Lang
 	layer   string // banner, page, placeholder, api
 	control string // the button
@@ -45,13 +46,16 @@ type outcome struct {
 	promise ledger.Promise
 }
 
+const day = 24 * time.Hour
+
 // errErased says that the visitor's person was erased since their last choice.
 var errErased = errors.New("person is gone")
 
 // choose keeps a choice, durably, with its leaf.
 func (s *Service) choose(ctx context.Context, o *offer, before State, c choice) (outcome, error) {
-	out := outcome{State: State{Decided: true, At: s.Now().UTC(), GPC: before.GPC}, leaf: db.NewID()}
-	out.grant(o, func(i int) bool { return slices.Contains(c.granted, o.items[i].ID) })
+	out := outcome{State: State{GPC: before.GPC}, leaf: db.NewID()}
+	out.read(o, c.answers)
+	out.At = s.Now().UTC()
 	switch {
 	case len(c.granted) > 0:
 		out.kind, out.Visitor = given, before.Visitor
@@ -80,7 +84,10 @@ func (s *Service) choose(ctx context.Context, o *offer, before State, c choice) 
 		}
 	}
 	if out.kind != given {
-		out.At = out.At.Truncate(24 * time.Hour)
+		out.At = out.At.Truncate(day)
+		for i := range out.answers {
+			out.answers[i].at = out.answers[i].at.Truncate(day)
+		}
 	}
 	return out, err
 }
@@ -209,50 +216,53 @@ func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledge
 	return ledger.Leaf{ID: out.leaf, Kind: holder + "." + out.kind, At: out.At, Version: o.plan.Hash, Commitment: commitment, Facts: facts}
 }
 
-// decide reads what a visitor's button means.
-func (o *offer) decide(before State, do string, services []string, layer string) ([]string, error) {
+// decide reads what a visitor's button means: the answers that are in force after
+// it, to every item.
+func (o *offer) decide(before State, now time.Time, do string, services []string, layer string) (c choice, err error) {
 	unknown := fault.New(fault.Invalid, "This is not one of the choices.").WithHint("Open the choices page and choose there.").In("consent.unknown")
-	want := map[string]bool{}
 	verb, purpose, _ := strings.Cut(do, ":")
-	switch verb {
-	case "none":
-		services = nil
-	case "all":
-		services = nil
-		for _, g := range o.asks(before.GPC && layer != "page") {
-			for _, it := range g.Items {
-				want[it.ID] = true
-			}
-		}
-	case "some":
-	case "add", "remove", "allow", "refuse":
-		for _, id := range before.granted {
-			want[id] = true
-		}
-	default:
-		return nil, unknown
-	}
 	if verb == "allow" || verb == "refuse" {
 		g := o.group(purpose)
 		if g == nil {
-			return nil, unknown
+			return c, unknown
 		}
 		services = nil
 		for _, it := range g.Items {
 			services = append(services, it.ID)
 		}
 	}
+	named := map[int]bool{}
 	for _, id := range services {
-		if !slices.ContainsFunc(o.items, func(it item) bool { return it.ID == id }) {
-			return nil, unknown
+		i := slices.IndexFunc(o.items, func(it item) bool { return it.ID == id })
+		if i < 0 {
+			return c, unknown
 		}
-		want[id] = verb != "remove" && verb != "refuse"
+		named[i] = true
 	}
-	var granted []string
-	for _, it := range o.items {
-		if want[it.ID] {
-			granted = append(granted, it.ID)
+	c.answers = make([]answer, len(o.items))
+	copy(c.answers, before.answers)
+	for i := range c.answers {
+		var yes bool
+		switch verb {
+		case "none":
+		case "all":
+			yes = !(before.GPC && layer != "page" && o.asked[i].Ads)
+		case "some":
+			yes = named[i]
+		case "add", "allow", "remove", "refuse":
+			if !named[i] {
+				continue
+			}
+			yes = verb == "add" || verb == "allow"
+		default:
+			return c, unknown
+		}
+		c.answers[i] = answer{said: true, yes: yes, at: now}
+	}
+	for i, a := range c.answers {
+		if a.said && a.yes {
+			c.granted = append(c.granted, o.items[i].ID)
 		}
 	}
-	return granted, nil
+	return c, nil
 }

@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -36,19 +37,21 @@ type Service struct {
 	Limit func(*http.Request) error
 
 	current atomic.Pointer[offer]
+	past    archive
 }
 
 // State is what a request's visitor has chosen. The zero State is that of
 // somebody who has not: nothing is granted.
 type State struct {
-	Decided  bool
+	Decided  bool           // nothing is left to ask
 	Services []string       // granted services, in the declaration's order
 	Purposes []string       // purposes of which everything is granted
-	At       time.Time      // of the choice; for a no, only its day
+	At       time.Time      // of the latest choice; for a no, only its day
 	Visitor  subject.Secret // the visitor's random id; empty when nothing was ever granted
 	GPC      bool           // the browser sends Global Privacy Control
 
 	granted []string // ids of items: services, and the site's own storage
+	answers []answer // to each item of the offer; empty when no cookie counts
 }
 
 // Has reports whether a service is granted.
@@ -58,8 +61,9 @@ func (s State) Has(service string) bool { return slices.Contains(s.Services, ser
 func (s State) HasPurpose(purpose string) bool { return slices.Contains(s.Purposes, purpose) }
 
 // Granted reads a request's choice. It is pure and fails closed: without a
-// declaration, with a cookie that was altered, is too old or answers other
-// questions than are asked today, nothing is granted.
+// declaration, with a cookie that was altered, is too old or answers questions that
+// nobody knows any more, nothing is granted; of what has grown since it was
+// answered, nothing is granted either.
 func (s *Service) Granted(r *http.Request) State {
 	state := State{GPC: gpc(r)}
 	o := s.offer()
@@ -74,46 +78,26 @@ func (s *Service) Granted(r *http.Request) State {
 	if !ok {
 		return state
 	}
-	now := s.Now()
-	if kept.at.After(now.Add(24*time.Hour)) || !now.Before(o.until(kept.at)) {
-		return state
-	}
 	state.Visitor = kept.visitor
-	if kept.offer != o.id {
-		return state // other questions: asked again
+	was, ok := s.past.get(kept.offer)
+	if !ok {
+		return state // nobody knows what was asked: asked anew
 	}
-	state.Decided, state.At = true, kept.at
-	state.grant(o, kept.granted)
+	state.read(o, o.answers(kept, was, s.Now()))
 	return state
 }
 
-// Grants returns what Granted does in the form that the gateway takes.
+// Grants returns what Granted does in the form that the gateway takes: the
+// services, and the purposes for which the site may store things of its own.
 func (s *Service) Grants(r *http.Request) (services, purposes []string) {
 	state := s.Granted(r)
-	return state.Services, state.Purposes
-}
-
-// grant fills in what is granted; has says so of the offer's i-th item.
-func (s *State) grant(o *offer, has func(i int) bool) {
-	s.granted, s.Services, s.Purposes = nil, nil, nil
-	i := 0
-	for _, g := range o.Groups {
-		all := true
-		for _, it := range g.Items {
-			if has(i) {
-				s.granted = append(s.granted, it.ID)
-				if it.Service != nil {
-					s.Services = append(s.Services, it.ID)
-				}
-			} else {
-				all = false
-			}
-			i++
-		}
-		if all {
-			s.Purposes = append(s.Purposes, g.Purpose.ID)
+	purposes = state.Purposes
+	for _, id := range state.granted {
+		if own, ok := strings.CutPrefix(id, ownPrefix); ok && !state.HasPurpose(own) {
+			purposes = append(purposes, own)
 		}
 	}
+	return state.Services, purposes
 }
 
 // gpc reports whether a request carries Global Privacy Control: the header

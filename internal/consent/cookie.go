@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/tillid/tillid/internal/policy"
@@ -14,28 +15,76 @@ import (
 	"github.com/tillid/tillid/internal/web"
 )
 
-// The cookie's value is base64url of: format (1 byte), offer (8), time in
-// seconds (5), number of bytes of the bitmap (1), bitmap of the granted items in
-// the offer's order, the visitor's id (16, only with a yes), and a truncated
-// HMAC-SHA256 (16) over all before it.
+// The cookie's value is base64url of: format (1 byte), offer (8), number of items
+// (2), number of moments (1), for each moment its time in seconds (5), a bitmap of
+// the items that were answered then and one of those with a yes, the visitor's id
+// (16, only with a yes), and a truncated HMAC-SHA256 (16) over all before it. With
+// 200 items it is at most 352 characters.
 const (
-	cookieFormat = 1
-	fixedBytes   = 1 + 8 + 5 + 1
+	cookieFormat = 2
+	fixedBytes   = 1 + 8 + 2 + 1
+	timeBytes    = 5
 	visitorBytes = 16
 	macBytes     = 16
-	maxCookie    = 600
+	maxMoments   = 4
+	maxCookie    = 1500 // maxItems items
 )
 
 // kept is the content of the cookie.
 type kept struct {
 	offer   offerID
-	at      time.Time
-	bits    []byte
+	moments []choiceMoment // the newest first; each item is in at most one
 	visitor subject.Secret
 }
 
-func (k kept) granted(i int) bool {
-	return i/8 < len(k.bits) && k.bits[i/8]&(1<<(i%8)) != 0
+// choiceMoment is what was answered at one time.
+type choiceMoment struct {
+	at       time.Time
+	said, on bitmap
+}
+
+type bitmap []byte
+
+func newBitmap(n int) bitmap    { return make(bitmap, (n+7)/8) }
+func (b bitmap) has(i int) bool { return i/8 < len(b) && b[i/8]&(1<<(i%8)) != 0 }
+func (b bitmap) set(i int)      { b[i/8] |= 1 << (i % 8) }
+
+// answer returns what was said to the i-th item, and when.
+func (k kept) answer(i int) (said, yes bool, at time.Time) {
+	for _, m := range k.moments {
+		if m.said.has(i) {
+			return true, m.on.has(i), m.at
+		}
+	}
+	return false, false, time.Time{}
+}
+
+// moments groups answers by when they were given. More moments than fit become
+// one with the older time, so that nothing lasts longer than it may.
+func moments(answers []answer) []choiceMoment {
+	var times []time.Time
+	for _, a := range answers {
+		if at := a.at.Truncate(time.Second); a.said && !slices.ContainsFunc(times, at.Equal) {
+			times = append(times, at)
+		}
+	}
+	slices.SortFunc(times, func(a, b time.Time) int { return b.Compare(a) })
+	var all []choiceMoment
+	for n, at := range times {
+		if n < maxMoments {
+			all = append(all, choiceMoment{at, newBitmap(len(answers)), newBitmap(len(answers))})
+		}
+		m := &all[len(all)-1]
+		m.at = at
+		for i, a := range answers {
+			if a.said && a.at.Truncate(time.Second).Equal(at) {
+				if m.said.set(i); a.yes {
+					m.on.set(i)
+				}
+			}
+		}
+	}
+	return all
 }
 
 func (s *Service) mac(b []byte) []byte {
@@ -48,19 +97,15 @@ func (s *Service) mac(b []byte) []byte {
 // encode returns the cookie's value for a state. That of a no tells nobody
 // apart: it holds no id, and of the time only the day.
 func (s *Service) encode(o *offer, state State) string {
-	bits := make([]byte, (len(o.items)+7)/8)
-	for i, it := range o.items {
-		for _, id := range state.granted {
-			if id == it.ID {
-				bits[i/8] |= 1 << (i % 8)
-			}
-		}
-	}
 	b := append([]byte{cookieFormat}, o.id[:]...)
-	var at [8]byte
-	binary.BigEndian.PutUint64(at[:], uint64(state.At.Unix()))
-	b = append(b, at[3:]...)
-	b = append(append(b, byte(len(bits))), bits...)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(o.items))) //nolint:gosec // at most maxItems
+	all := moments(state.answers)
+	b = append(b, byte(len(all)))
+	for _, m := range all {
+		var at [8]byte
+		binary.BigEndian.PutUint64(at[:], uint64(m.at.Unix())) //nolint:gosec // after 1970
+		b = append(append(append(b, at[8-timeBytes:]...), m.said...), m.on...)
+	}
 	if id, err := hex.DecodeString(state.Visitor.Reveal()); err == nil && len(id) == visitorBytes && len(state.granted) > 0 {
 		b = append(b, id...)
 	}
@@ -68,27 +113,35 @@ func (s *Service) encode(o *offer, state State) string {
 }
 
 // decode checks and reads the cookie's value.
-func (s *Service) decode(v string) (k kept, ok bool) {
+func (s *Service) decode(v string) (kept, bool) {
 	if len(v) > maxCookie || len(s.Secret) < 32 {
-		return k, false
+		return kept{}, false
 	}
 	b, err := base64.RawURLEncoding.Strict().DecodeString(v)
 	if err != nil || len(b) < fixedBytes+macBytes || b[0] != cookieFormat {
-		return k, false
+		return kept{}, false
 	}
 	b, mac := b[:len(b)-macBytes], b[len(b)-macBytes:]
 	if !hmac.Equal(mac, s.mac(b)) {
-		return k, false
+		return kept{}, false
 	}
+	var k kept
 	copy(k.offer[:], b[1:9])
-	k.at = time.Unix(int64(binary.BigEndian.Uint64(append(make([]byte, 3), b[9:14]...))), 0).UTC()
-	n, rest := int(b[14]), b[fixedBytes:]
-	if len(rest) != n && len(rest) != n+visitorBytes {
-		return k, false
+	size, n := (int(binary.BigEndian.Uint16(b[9:11]))+7)/8, int(b[11])
+	rest := b[fixedBytes:]
+	if left := len(rest) - n*(timeBytes+2*size); n > maxMoments || left != 0 && left != visitorBytes {
+		return kept{}, false
 	}
-	k.bits = rest[:n]
-	if id := rest[n:]; len(id) > 0 {
-		k.visitor = subject.Secret(hex.EncodeToString(id))
+	for range n {
+		at := binary.BigEndian.Uint64(append(make([]byte, 8-timeBytes), rest[:timeBytes]...))
+		k.moments = append(k.moments, choiceMoment{
+			at:   time.Unix(int64(at), 0).UTC(), //nolint:gosec // five bytes
+			said: bitmap(rest[timeBytes : timeBytes+size]), on: bitmap(rest[timeBytes+size : timeBytes+2*size]),
+		})
+		rest = rest[timeBytes+2*size:]
+	}
+	if len(rest) > 0 {
+		k.visitor = subject.Secret(hex.EncodeToString(rest))
 	}
 	return k, true
 }

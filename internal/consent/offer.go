@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"slices"
-	"time"
 
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
@@ -18,6 +17,7 @@ type offer struct {
 	Necessary []*policy.DeviceAccess
 	id        offerID
 	items     []item
+	asked     []asked              // what each item is about, in the same order
 	shown     map[text.Lang]string // hash of everything that is said in asking
 	markup    markup
 }
@@ -58,13 +58,15 @@ func (s *Service) offer() *offer {
 	o := s.current.Load()
 	if o == nil || o.plan != plan {
 		o = newOffer(plan)
+		s.past.add(o)
 		s.current.Store(o)
 	}
 	return o
 }
 
-// maxItems is how many the cookie's bitmap can tell apart.
-const maxItems = 255 * 8
+// maxItems is how many the cookie can hold answers to. What is beyond is never
+// asked about, and never granted.
+const maxItems = 1000
 
 func newOffer(plan *policy.Plan) *offer {
 	o := &offer{plan: plan, shown: map[text.Lang]string{}}
@@ -91,7 +93,8 @@ func newOffer(plan *policy.Plan) *offer {
 			o.Necessary = append(o.Necessary, &plan.Device[i])
 		}
 	}
-	o.id = o.material()
+	o.asked = o.about()
+	o.id = idOf(o.asked)
 	for _, l := range text.Langs() {
 		o.shown[l] = o.said(l)
 	}
@@ -131,42 +134,11 @@ func ownItem(plan *policy.Plan, p *policy.Purpose) *item {
 	return &it
 }
 
-// material hashes what a choice is about.
-func (o *offer) material() (id offerID) {
-	type device struct {
-		ID, Technology, Duration string
-		Third                    bool
-	}
-	type asked struct {
-		Purpose, Item, Party, Country string
-		Ads                           bool
-		Transfer                      []string
-		Hosts                         policy.Hosts
-		Devices                       []device
-	}
-	var all []asked
-	for _, g := range o.Groups {
-		for _, it := range g.Items {
-			a := asked{Purpose: g.Purpose.ID, Item: it.ID, Party: it.Party, Country: it.Country, Ads: g.Purpose.Ads, Transfer: it.Transfer}
-			if it.Service != nil {
-				a.Hosts = it.Service.Hosts
-			}
-			for _, d := range it.Devices {
-				a.Devices = append(a.Devices, device{d.ID, d.Technology, d.Duration.String(), d.ThirdParty != nil && *d.ThirdParty})
-			}
-			all = append(all, a)
-		}
-	}
-	sum := digest(all)
-	copy(id[:], sum[:])
-	return id
-}
-
 // said hashes the words with which visitors are asked in a language: those of
 // the banner and those of the page behind it.
 func (o *offer) said(l text.Lang) string {
 	var all []any
-	all = append(all, o.question(l, false), o.question(l, true))
+	all = append(all, o.question(l, State{}), o.question(l, State{GPC: true}))
 	for _, g := range o.Groups {
 		all = append(all, g.Purpose.Label.In(l), g.Purpose.Description.In(l), g.Purpose.Withdrawal.In(l))
 		for _, it := range g.Items {
@@ -188,31 +160,9 @@ func digest(v any) [sha256.Size]byte {
 	return sha256.Sum256(b)
 }
 
-// until returns when a choice ends: the lifetime of the cookie as declared, and
-// half a year when it is not.
-func (o *offer) until(at time.Time) time.Time {
-	life := policy.Duration{Set: true, Months: 6}
-	loc := time.UTC
-	if o.plan != nil {
-		for i := range o.plan.Device {
-			if d := &o.plan.Device[i]; d.ID == policy.ChoiceCookie && d.Duration.Set && d.Duration.Approx() > 0 {
-				life = d.Duration
-			}
-		}
-		if o.plan.Loc != nil {
-			loc = o.plan.Loc
-		}
-	}
-	return life.After(at, loc)
-}
-
-// asks returns the groups that the banner asks about: all of them, but under
-// Global Privacy Control none that serves advertising.
-func (o *offer) asks(gpc bool) []group {
-	if !gpc {
-		return o.Groups
-	}
-	return slices.DeleteFunc(slices.Clone(o.Groups), func(g group) bool { return g.Purpose.Ads })
+// ads reports whether something that is asked about serves advertising.
+func (o *offer) ads() bool {
+	return slices.ContainsFunc(o.Groups, func(g group) bool { return g.Purpose.Ads })
 }
 
 // purposesOf returns the purposes that granted items belong to, and those that

@@ -77,11 +77,11 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Unavailable, "No declaration is in force yet.").In("consent.no_plan")
 	}
 	before := s.Granted(r)
-	granted, err := o.decide(before, in.Do, in.Services, in.Layer)
+	c, err := o.decide(before, s.Now().UTC(), in.Do, in.Services, in.Layer)
 	if err != nil {
 		return err
 	}
-	c := choice{granted: granted, lang: s.langOf(r, in.Lang), layer: layerOf(in.Layer), control: in.Do}
+	c.lang, c.layer, c.control = s.langOf(r, in.Lang), layerOf(in.Layer), in.Do
 	out, err := s.choose(r.Context(), o, before, c)
 	if err != nil {
 		return err
@@ -89,7 +89,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	s.setChoice(w, r, o, out.State)
 	left := forget(w, r, o, out.granted, in.page)
 	if script {
-		return answer(w, out, left)
+		return reply(w, out, left)
 	}
 	if strings.HasPrefix(in.back, choicesPath) {
 		web.Done(w, r, choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(out.leaf), "consent.done."+out.kind)
@@ -142,8 +142,8 @@ func returnPath(to string) string {
 	return u.RequestURI()
 }
 
-// answer tells the script what is granted now and what it must clear.
-func answer(w http.ResponseWriter, out outcome, left leftovers) error {
+// reply tells the script what is granted now and what it must clear.
+func reply(w http.ResponseWriter, out outcome, left leftovers) error {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	return json.NewEncoder(w).Encode(struct {
@@ -227,7 +227,7 @@ func (s *Service) choicesPage(w http.ResponseWriter, r *http.Request) error {
 		Frame: f, State: state, Groups: o.view(state.granted), Necessary: devices(o.Necessary),
 		Names: o.names(state.granted, f.Lang), Return: choicesPath,
 	}
-	page.Ads = state.GPC && !state.Decided && len(o.asks(true)) < len(o.Groups)
+	page.Ads = state.GPC && !state.Decided && o.ads()
 	leaf, err := s.lastLeaf(r, state)
 	if err != nil {
 		return err

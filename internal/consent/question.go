@@ -24,11 +24,16 @@ type question struct {
 	No     string `json:"no"`
 	Choose string `json:"choose"`
 	Failed string `json:"failed"`
+
+	// Only names what yes and no are about, when that is not everything: what the
+	// visitor has answered before stays.
+	Only []string `json:"only,omitempty"`
 }
 
-// question returns the banner's words, or nil when there is nothing to ask.
-func (o *offer) question(l text.Lang, gpc bool) *question {
-	groups := o.asks(gpc)
+// question returns the banner's words, or nil when there is nothing to ask. Whoever
+// has answered before is asked only about what is new, and told what that is.
+func (o *offer) question(l text.Lang, state State) *question {
+	groups := o.asks(state)
 	if len(groups) == 0 {
 		return nil
 	}
@@ -52,7 +57,18 @@ func (o *offer) question(l text.Lang, gpc bool) *question {
 	if len(who) > 0 {
 		q.Who = text.T(l, "consent.banner.who", "Who", text.List(l, who))
 	}
-	if gpc {
+	if since := o.since(l, state); len(since) > 0 {
+		q.Title = text.T(l, "consent.banner.since")
+		q.Text = strings.Join(append(since, q.Text), " ")
+	}
+	if state.some() {
+		for _, g := range groups {
+			for _, it := range g.Items {
+				q.Only = append(q.Only, it.ID)
+			}
+		}
+	}
+	if state.GPC && o.ads() {
 		q.GPC = text.T(l, "consent.banner.gpc")
 	}
 	return q
@@ -83,7 +99,7 @@ func (o *offer) settings(l text.Lang, state State) settings {
 		Choices: choicesPath + "?lang=" + string(l), Label: text.T(l, "consent.entry"),
 	}
 	if !state.Decided {
-		set.Ask = o.question(l, state.GPC)
+		set.Ask = o.question(l, state)
 	}
 	if len(state.granted) > 0 {
 		set.Withdraw = text.T(l, "consent.withdraw")
@@ -128,20 +144,22 @@ func (s *Service) Head(r *http.Request, lang string) []byte {
 		return nil
 	}
 	l, state := s.langOf(r, lang), s.Granted(r)
-	key := strings.Join(state.granted, " ")
-	if !state.Decided {
-		key = "ask"
-		if state.GPC {
-			key = "ask under gpc"
-		}
-	}
-	return o.markup.get("head "+string(l)+" "+key, func() []byte {
+	build := func() []byte {
 		set, err := json.Marshal(o.settings(l, state))
 		if err != nil {
 			return nil
 		}
 		return execute(headTemplate, map[string]string{"Style": styleFile.url, "Script": scriptFile.url, "Settings": string(set)})
-	})
+	}
+	switch {
+	case state.Decided:
+		return o.markup.get("head "+string(l)+" "+strings.Join(state.granted, " "), build)
+	case state.some() || grown(state.answers):
+		return build() // what is asked depends on what was answered when
+	case state.GPC:
+		return o.markup.get("head "+string(l)+" ask under gpc", build)
+	}
+	return o.markup.get("head "+string(l)+" ask", build)
 }
 
 // markup remembers what goes into pages: few pieces, asked for with every page.
@@ -190,46 +208,6 @@ func (s *Service) Foot(r *http.Request, lang string, embeds bool) []byte {
 		back = r.URL.EscapedPath()
 	}
 	return execute(footTemplate, map[string]any{"Embeds": true, "Return": back, "Lang": l, "Label": text.T(l, "consent.entry")})
-}
-
-var embedTemplate = template.Must(template.New("embed").Parse(
-	`<div class="tillid-embed"{{with .Lang}} lang="{{.}}"{{end}}><svg class="tillid-size" width="{{.Width}}" height="{{.Height}}" viewBox="0 0 {{.Width}} {{.Height}}" aria-hidden="true"></svg>` +
-		`<div class="tillid-box">{{with .Title}}<p><strong>{{.}}</strong></p>{{end}}<p>{{.Text}}</p>` +
-		`{{if .Service}}<p><button type="submit" form="tillid-show" name="service" value="{{.Service}}" data-tillid-show="{{.Service}}" data-failed="{{.Failed}}">{{.Show}}</button></p>` +
-		`<p><a href="` + choicesPath + `?lang={{.Lang}}">{{.Choices}}</a></p>{{end}}</div></div>`))
-
-// Placeholder returns what stands where an embed would be: what it is, who gets
-// what, and a button that says yes to that one service. The button works without
-// JavaScript and within a form of the page.
-func (s *Service) Placeholder(r *http.Request, lang string, e struct {
-	Service       string
-	Host          string
-	Title         string
-	Width, Height string
-}) []byte {
-	o := s.offer()
-	l := s.langOf(r, lang)
-	box := map[string]any{
-		"Lang": l, "Service": "", "Title": e.Title, "Text": text.T(l, "consent.embed.undeclared", "Host", e.Host),
-		"Width": pixels(e.Width, "560"), "Height": pixels(e.Height, "315"),
-		"Choices": text.T(l, "consent.embed.choices"), "Failed": text.T(l, "consent.failed"),
-	}
-	if at := slices.IndexFunc(o.items, func(it item) bool { return it.Service != nil && it.ID == e.Service }); at >= 0 {
-		it := o.items[at]
-		box["Service"], box["Show"] = it.ID, text.T(l, "consent.embed.show", "Service", it.Label.In(l))
-		if box["Text"] = it.Service.Placeholder.In(l); box["Text"] == "" {
-			box["Text"] = text.T(l, "consent.embed.text", "Service", it.Label.In(l), "Party", it.Party)
-		}
-	}
-	return execute(embedTemplate, box)
-}
-
-// pixels returns a whole number of at most four digits, else the usual one.
-func pixels(s, usual string) string {
-	if s == "" || len(s) > 4 || strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' }) {
-		return usual
-	}
-	return s
 }
 
 func execute(t *template.Template, data any) []byte {

@@ -84,8 +84,8 @@
       el("h2", { id: "tillid-title" }, [ask.title]),
       el("div", { id: "tillid-text" }, [ask.text, ask.who, ask.gpc].filter(Boolean).map(function (s) { return el("p", {}, [s]); })),
       el("div", { "class": "tillid-buttons" }, [
-        button(ask.no, { do: "none" }, "banner", "tillid-button"),
-        button(ask.yes, { do: "all" }, "banner", "tillid-button")
+        button(ask.no, ask.only ? { do: "remove", services: ask.only } : { do: "none" }, "banner", "tillid-button"),
+        button(ask.yes, ask.only ? { do: "add", services: ask.only } : { do: "all" }, "banner", "tillid-button")
       ]),
       el("p", { "class": "tillid-more" }, [el("a", { href: set.choices }, [ask.choose])]),
       el("p", { role: "alert", "class": "tillid-alert" })

@@ -16,6 +16,8 @@ func class(from, to *Plan, at place, kind, old, new string) string {
 		return classOfEngagement(from, to, at, kind)
 	case "services":
 		return either(whole && kind == Added || within(at.field, "hosts", "purpose", "engagement", "category", "gate", "kind"), Reconsent)
+	case "interests":
+		return either(whole && kind == Added || within(at.field, "paths", "purpose", "stored"), Reconsent)
 	case "device_access":
 		return classOfDevice(from, to, at, kind, old, new)
 	case "forms":

@@ -42,6 +42,8 @@ type Declaration struct {
 	Purposes    []Purpose         `yaml:"purposes" doc:"Why data is used, each on exactly one legal basis (Art. 6)."`
 	Services    []Service         `yaml:"services" doc:"Third-party scripts, pixels and embeds that pages may load."`
 	Device      []DeviceAccess    `yaml:"device_access" doc:"Cookies and other storage on the visitor's device."`
+	Consent     Asking            `yaml:"consent" doc:"How visitors are asked for consent."`
+	Interests   []Interest        `yaml:"interests" doc:"What a visitor's interest is taken from, and which content it brings forward; only with consent."`
 	Forms       []Form            `yaml:"forms" doc:"Where people type something in."`
 	Retention   []Rule            `yaml:"retention" doc:"When data goes; nothing is kept without a rule."`
 	Backups     []BackupSet       `yaml:"backups" doc:"Backups and when they forget."`
@@ -86,6 +88,7 @@ type Site struct {
 	Languages []text.Lang `yaml:"languages"`
 	Mode      string      `yaml:"mode" enum:"observe|enforce" doc:"observe: list what would be stopped; enforce: stop it. observe when absent."`
 	Children  bool        `yaml:"children" doc:"Whether the site addresses children (Art. 8)."`
+	Outbound  string      `yaml:"outbound" enum:"mark|leave" doc:"mark: links to other sites are marked for eyes and ears; leave when absent."`
 	TLS       *bool       `yaml:"tls" doc:"Whether visitors reach it by https; true when absent."`
 }
 
@@ -119,6 +122,8 @@ type Engagement struct {
 	Data        []string   `yaml:"data" ref:"data" doc:"What it gets; when absent, what the purposes use."`
 	DPA         *DPA       `yaml:"dpa" doc:"The data-processing agreement with a processor."`
 	Joint       string     `yaml:"arrangement" doc:"For joint controllers: where the arrangement can be read (Art. 26(2))."`
+	Page        string     `yaml:"page" format:"url" doc:"For joint controllers: your page on their network."`
+	Unfollow    text.Text  `yaml:"unfollow" doc:"How to stop following that page."`
 	Transfers   []Transfer `yaml:"transfers"`
 	Deletion    []Deletion `yaml:"deletion" doc:"How deletion works there, per class of object."`
 	Assistance  Assistance `yaml:"assistance"`
@@ -248,6 +253,7 @@ type Service struct {
 	Gate        string    `yaml:"gate" enum:"consent|none" doc:"consent: loaded only after a yes. Must be said."`
 	Hosts       Hosts     `yaml:"hosts" doc:"What the browser may reach when it is granted, by directive."`
 	Placeholder text.Text `yaml:"placeholder" doc:"For embeds: what stands there before a yes."`
+	Poster      string    `yaml:"poster" format:"path" doc:"For embeds: a picture (PNG, JPEG or WebP) beside this file, shown from this host before a yes."`
 }
 
 // Hosts lists host sources (Content-Security-Policy syntax: example.com,
@@ -278,6 +284,22 @@ type DeviceAccess struct {
 	ThirdParty *bool     `yaml:"third_party_access" doc:"Whether a third party can read it (Planet49)."`
 	Domain     string    `yaml:"domain" format:"host"`
 	Path       string    `yaml:"path"`
+}
+
+// Asking is how visitors are asked for consent. There is no way to say that a
+// box is ticked beforehand, or that a yes lives longer than a no.
+type Asking struct {
+	QuietPeriod Duration `yaml:"refusal_quiet_period" doc:"How long nobody is asked again after a no; as long as the cookie tillid_choice lives when absent."`
+}
+
+// Interest is a segment of visitors, by the pages they open. It is kept in their
+// own browser and nowhere else.
+type Interest struct {
+	ID      string    `yaml:",key"`
+	Label   text.Text `yaml:"label" need:"yes"`
+	Purpose string    `yaml:"purpose" need:"yes" ref:"purposes" doc:"On consent."`
+	Paths   []string  `yaml:"paths" need:"yes" format:"site_path" doc:"Pages that show the interest: /kasser, or /kasser/* for all below."`
+	Stored  string    `yaml:"stored" need:"yes" ref:"device_access" doc:"The local storage entry of the visitor's browser in which it is kept."`
 }
 
 // Form is where people type something in.

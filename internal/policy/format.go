@@ -19,6 +19,7 @@ var (
 	lawPack    = regexp.MustCompile(`^[a-z][a-z0-9-]*@[0-9]{4}\.[0-9]{1,3}$`)
 	eventName  = regexp.MustCompile(`^[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*)*$`)
 	documents  = regexp.MustCompile(`^[^\s:]+\.(?:md|txt|pdf|html|docx|odt)$`)
+	sitePath   = regexp.MustCompile(`^/[A-Za-z0-9._~/%-]*\*?$`)
 	eightDigit = regexp.MustCompile(`^\d{8}$`)
 	phoneShape = regexp.MustCompile(`^\+?[0-9 ()-]{5,20}$`)
 	fieldName  = regexp.MustCompile(`^[a-z][a-z0-9_]{0,39}$`)
@@ -48,16 +49,17 @@ var formats = map[string]struct {
 	"path":   {isPath, "A file beside the declaration, for example dpa/hosting.pdf; no absolute path and no \"..\"."},
 	// A document is a file beside the declaration (a name without spaces that ends
 	// as documents do), or words that say where else it is: an address, a register entry.
-	"document": {func(s string) bool { return s != "" && (!isFileName(s) || isPath(s)) }, "A file beside the declaration, with no absolute path and no \"..\", or an address."},
-	"law":      {lawPack.MatchString, "Name and version of a law pack: dk@2026.2."},
-	"event":    {eventName.MatchString, "One event, for example received or case.closed; words are not understood here."},
-	"sha256":   {hexDigest.MatchString, "64 hexadecimal digits, as sha256sum prints them."},
-	"country":  {isCountry, "Two capital letters, ISO 3166-1: DK, DE, GB, US."},
-	"cvr":      {eightDigit.MatchString, "Eight digits."},
-	"phone":    {phoneShape.MatchString, "Digits, with country: +45 12 34 56 78."},
-	"name":     {fieldName.MatchString, "Small letters, digits and _, beginning with a letter."},
-	"colour":   {hexColour.MatchString, "#rrggbb."},
-	"pattern":  {isPattern, "A regular expression (RE2 syntax) of at most 200 characters."},
+	"document":  {func(s string) bool { return s != "" && (!isFileName(s) || isPath(s)) }, "A file beside the declaration, with no absolute path and no \"..\", or an address."},
+	"site_path": {func(s string) bool { return len(s) <= 200 && sitePath.MatchString(s) }, "A path of the site: /kasser, or /kasser/* for all below."},
+	"law":       {lawPack.MatchString, "Name and version of a law pack: dk@2026.2."},
+	"event":     {eventName.MatchString, "One event, for example received or case.closed; words are not understood here."},
+	"sha256":    {hexDigest.MatchString, "64 hexadecimal digits, as sha256sum prints them."},
+	"country":   {isCountry, "Two capital letters, ISO 3166-1: DK, DE, GB, US."},
+	"cvr":       {eightDigit.MatchString, "Eight digits."},
+	"phone":     {phoneShape.MatchString, "Digits, with country: +45 12 34 56 78."},
+	"name":      {fieldName.MatchString, "Small letters, digits and _, beginning with a letter."},
+	"colour":    {hexColour.MatchString, "#rrggbb."},
+	"pattern":   {isPattern, "A regular expression (RE2 syntax) of at most 200 characters."},
 }
 
 func isHost(s string) bool {
