@@ -30,7 +30,7 @@ func (h *House) siteHandler() http.Handler {
 	}
 	own.Handle("/", web.Wrap(h.Log, web.NotFound))
 	protected := sameOrigin(h, own)
-	site := h.gateway.Handler()
+	site := h.consent.Carry(h.gateway.Handler())
 	return h.web.Serve(web.Public, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gateway.Ours(r.URL.Path) {
 			protected.ServeHTTP(w, r)

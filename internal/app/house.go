@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tillid/tillid/internal/connect"
@@ -73,12 +74,13 @@ type House struct {
 	intake   *intake.Service
 	request  *request.Service
 
-	web      *web.House
-	visits   *web.Limiter // of the public doors
-	runner   *job.Runner
-	checks   []func(context.Context) ([]string, error)
-	pulse    pulse
-	handlers struct {
+	web        *web.House
+	visits     *web.Limiter // of the public doors
+	runner     *job.Runner
+	checks     []func(context.Context) ([]string, error)
+	pulse      pulse
+	remembered atomic.Int64 // the newest version whose questions consent knows
+	handlers   struct {
 		once         sync.Once
 		site, office http.Handler
 	}
@@ -116,6 +118,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
 	if err := h.versions.Open(ctx, h.draft(), src, Dir(dir)); err != nil {
 		return nil, err
 	}
+	if err := h.rememberOffers(ctx); err != nil {
+		return nil, err
+	}
 	h.serveAs()
 	return h, nil
 }
@@ -125,6 +130,35 @@ func problemsFault(problems []policy.Problem) error {
 	p := problems[0]
 	return fault.New(fault.Invalid, "%s:%d:%d: %s", p.Pos.File, p.Pos.Line, p.Pos.Col, p.Msg).
 		WithHint("%s There are %d problems in all: tillid lint %s", p.Hint, len(problems), p.Pos.File)
+}
+
+// rememberedVersions is how many earlier versions' questions are known by heart;
+// whoever answered an older one is asked anew.
+const rememberedVersions = 50
+
+// rememberOffers tells consent what earlier versions asked visitors, so that their
+// answers stay in force for what has not changed. A version that cannot be read
+// only means that its visitors are asked anew.
+func (h *House) rememberOffers(ctx context.Context) error {
+	all, err := h.versions.List(ctx)
+	if err != nil {
+		return err
+	}
+	slices.SortFunc(all, func(a, b version.Version) int { return b.Number - a.Number })
+	known := h.remembered.Load()
+	for _, v := range all[:min(len(all), rememberedVersions)] {
+		if int64(v.Number) <= known {
+			break
+		}
+		_, plan, err := h.versions.Get(ctx, v.Number)
+		if err != nil {
+			h.Log.WarnContext(ctx, "earlier version cannot be read", "number", v.Number, "err", err)
+			continue
+		}
+		h.consent.Remember(plan)
+		h.remembered.Store(max(h.remembered.Load(), int64(v.Number)))
+	}
+	return nil
 }
 
 // draft is the declaration file; once a version is in force it is only a draft.
@@ -307,6 +341,7 @@ func (h *House) periodic() []job.Periodic {
 		[]job.Periodic{
 			{Name: "subject.sweep", Every: time.Hour, Run: func(ctx context.Context) error { _, err := h.subjects.Sweep(ctx); return err }},
 			{Name: "version.refresh", Every: 30 * time.Second, Run: h.versions.Refresh},
+			{Name: "consent.remember", Every: 5 * time.Minute, Run: h.rememberOffers},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},
 		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(),

@@ -36,6 +36,15 @@ type choice struct {
 	lang    text.Lang
 	layer   string // banner, page, placeholder, api
 	control string // the button
+	unseen  bool   // made elsewhere: nothing of ours was shown
+}
+
+// shown is the hash of what was said in asking; "" when nothing of ours was.
+func (c choice) shown(o *offer) string {
+	if c.unseen {
+		return ""
+	}
+	return o.shown[c.lang]
 }
 
 // outcome is a choice that is kept.
@@ -207,7 +216,7 @@ func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledge
 	yes, no := o.purposesOf(c.granted)
 	facts := map[string]string{
 		"purposes": strings.Join(yes, ","), "refused": strings.Join(no, ","), "services": strings.Join(c.granted, ","),
-		"offer": o.id.String(), "shown": o.shown[c.lang],
+		"offer": o.id.String(), "shown": c.shown(o),
 		"language": string(c.lang), "layer": c.layer, "control": c.control,
 	}
 	if out.GPC {

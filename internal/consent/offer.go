@@ -39,6 +39,7 @@ type group struct {
 type item struct {
 	ID       string
 	Label    text.Text
+	Category string
 	Service  *policy.Service // nil: the site's own storage
 	Party    string          // legal name of the provider
 	Country  string
@@ -102,7 +103,7 @@ func newOffer(plan *policy.Plan) *offer {
 }
 
 func serviceItem(plan *policy.Plan, svc *policy.Service) item {
-	it := item{ID: svc.ID, Label: svc.Label, Service: svc, Devices: plan.DeviceOf(svc.ID)}
+	it := item{ID: svc.ID, Label: svc.Label, Category: svc.Category, Service: svc, Devices: plan.DeviceOf(svc.ID)}
 	e := plan.Engagement(svc.Engagement)
 	if e == nil {
 		return it
@@ -125,6 +126,7 @@ func ownItem(plan *policy.Plan, p *policy.Purpose) *item {
 	it := item{ID: ownPrefix + p.ID, Label: p.Label, Party: plan.Controller.LegalName, Country: plan.Controller.Country}
 	for i := range plan.Device {
 		if d := &plan.Device[i]; d.Service == "" && d.Purpose == p.ID && d.Category != "necessary" {
+			it.Category = d.Category
 			it.Devices = append(it.Devices, d)
 		}
 	}

@@ -1,6 +1,7 @@
 package consent
 
 import (
+	"cmp"
 	"embed"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
@@ -166,12 +168,17 @@ func (s *Service) banner(w http.ResponseWriter, r *http.Request) error {
 type choicesPage struct {
 	web.Frame
 	State     State
+	Answered  bool // something has an answer that is in force
+	Until     time.Time
+	Since     []string // what has changed since the last choice, in words
 	Groups    []groupView
 	Necessary []device
 	Names     string // what is granted, in words
 	Return    string
 	Receipt   string
+	Hash      string
 	Ads       bool // some purpose is refused because of Global Privacy Control
+	Forgotten bool // a choice was just made, and the browser kept no cookie
 }
 
 type groupView struct {
@@ -183,6 +190,7 @@ type groupView struct {
 type itemView struct {
 	item
 	Granted bool
+	New     bool // new, or more than it was, since the last choice
 	Stored  []device
 }
 
@@ -191,28 +199,36 @@ type device struct {
 	ID       string
 	Describe text.Text
 	Lasts    policy.Duration
+	Type     string
 	Session  bool // ends with the browser
+	Rolling  bool // each visit renews it
 	Third    bool // third parties can read it
-	Cookie   bool
 }
 
-func devices(rows []*policy.DeviceAccess) []device {
+func devices(rows []*policy.DeviceAccess, l text.Lang) []device {
 	var all []device
 	for _, d := range rows {
-		v := device{ID: d.ID, Describe: d.Describe, Lasts: d.Duration, Third: d.ThirdParty != nil && *d.ThirdParty}
-		v.Session = d.Duration.Approx() == 0 || d.Technology == "session_storage"
-		v.Cookie = d.Technology == "" || d.Technology == "cookie"
+		v := device{ID: d.ID, Describe: d.Describe, Lasts: d.Duration, Rolling: d.Rolling, Third: d.ThirdParty != nil && *d.ThirdParty}
+		v.Session = d.Duration.Set && d.Duration.Approx() == 0 || d.Technology == "session_storage"
+		v.Type = text.T(l, "consent.device."+cmp.Or(d.Technology, "cookie"))
 		all = append(all, v)
 	}
 	return all
 }
 
-func (o *offer) view(granted []string) []groupView {
+func (o *offer) view(state State, l text.Lang) []groupView {
 	var all []groupView
+	i := 0
 	for _, g := range o.Groups {
 		v := groupView{Purpose: g.Purpose}
 		for _, it := range g.Items {
-			v.Items = append(v.Items, itemView{it, slices.Contains(granted, it.ID), devices(it.Devices)})
+			iv := itemView{item: it, Granted: slices.Contains(state.granted, it.ID), Stored: devices(it.Devices, l)}
+			if len(state.answers) > 0 {
+				a := state.answers[i]
+				iv.New = a.fresh || len(a.grew) > 0
+			}
+			v.Items = append(v.Items, iv)
+			i++
 		}
 		all = append(all, v)
 	}
@@ -224,10 +240,15 @@ func (o *offer) view(granted []string) []groupView {
 func (s *Service) choicesPage(w http.ResponseWriter, r *http.Request) error {
 	o, f, state := s.offer(), s.House.Public(r), s.Granted(r)
 	page := choicesPage{
-		Frame: f, State: state, Groups: o.view(state.granted), Necessary: devices(o.Necessary),
-		Names: o.names(state.granted, f.Lang), Return: choicesPath,
+		Frame: f, State: state, Groups: o.view(state, f.Lang), Necessary: devices(o.Necessary, f.Lang),
+		Names: o.names(state.granted, f.Lang), Return: choicesPath, Answered: state.some(), Since: o.since(f.Lang, state),
 	}
-	page.Ads = state.GPC && !state.Decided && o.ads()
+	if o.plan != nil {
+		page.Hash, page.Until = o.plan.Hash, o.until(state.At)
+	}
+	page.Ads = state.GPC && !state.some() && o.ads()
+	_, err := r.Cookie(policy.ChoiceCookie)
+	page.Forgotten = err != nil && r.URL.Query().Get("receipt") != ""
 	leaf, err := s.lastLeaf(r, state)
 	if err != nil {
 		return err

@@ -30,7 +30,7 @@ func newRow(o *offer, c choice, out outcome, id string) row {
 	}
 	return row{
 		id: id, kind: out.kind, at: db.Time{Time: out.At}, lang: string(c.lang), layer: c.layer, control: c.control,
-		version: o.plan.Hash, shown: o.shown[c.lang], granted: string(granted), leaf: out.leaf,
+		version: o.plan.Hash, shown: c.shown(o), granted: string(granted), leaf: out.leaf,
 	}
 }
 

@@ -209,7 +209,7 @@ func (w agreementWriter) subTable(engaged []policy.Engagement) Table {
 		}
 		does := line(w.own("engagements."+e.ID+".service", "service", e.Service).end())
 		g.Rows = append(g.Rows, Row{line(w.sentence(at+".legal_name", "party", p.LegalName)), address, does,
-			line(w.sentence(at+".country", "country", country(w.lang, p.Country)))})
+			line(w.sentence(at+".country", "country", text.Country(w.lang, p.Country)))})
 	}
 	t.Groups = []Group{g}
 	return t
@@ -240,7 +240,7 @@ func (w agreementWriter) appendixC() {
 	}
 	s.para(w.say(".assistance", "c3.contact", "Contact", w.plan.Controller.Email))
 	w.sub("c4", ".end_of_contract").para(w.ending()...)
-	w.sub("c5", ".sub_processors").para(w.say(".sub_processors", "c5.place", "Country", country(w.lang, w.plan.Controller.Country)))
+	w.sub("c5", ".sub_processors").para(w.say(".sub_processors", "c5.place", "Country", text.Country(w.lang, w.plan.Controller.Country)))
 	w.agreementTransfers(w.sub("c6", ".sub_processors"))
 	s = w.sub("c7", ".audit")
 	if a.Audit.In(w.lang) != "" {

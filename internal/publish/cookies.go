@@ -106,7 +106,7 @@ func (b *builder) setBy(d *policy.DeviceAccess) []Sentence {
 	switch {
 	case party != nil:
 		said = append(said, b.sentence(path+".party", "party", text.T(b.lang, "publish.cookies.party",
-			"Name", party.LegalName, "Country", country(b.lang, party.Country))).alone())
+			"Name", party.LegalName, "Country", text.Country(b.lang, party.Country))).alone())
 	default:
 		said = append(said, b.t(path+".party", "cookies.self", "Name", b.plan.Controller.LegalName).alone())
 	}
@@ -125,7 +125,7 @@ func (b *builder) service(s *policy.Service) []Sentence {
 	}
 	if e := b.plan.Engagement(s.Engagement); e != nil {
 		if party := b.plan.Party(e.Party); party != nil {
-			said = append(said, b.t(path+".engagement", "service.from", "Name", party.LegalName, "Country", country(b.lang, party.Country)))
+			said = append(said, b.t(path+".engagement", "service.from", "Name", party.LegalName, "Country", text.Country(b.lang, party.Country)))
 		}
 	}
 	if s.Gate == "consent" {

@@ -63,9 +63,9 @@ func TestArticle13(t *testing.T) {
 		}
 		for _, e := range plan.Engagements {
 			want("a recipient", plan.Party(e.Party).LegalName)
-			want("its country", country(l, plan.Party(e.Party).Country))
+			want("its country", text.Country(l, plan.Party(e.Party).Country))
 			for _, tr := range e.Transfers {
-				want("a transfer", country(l, tr.To))
+				want("a transfer", text.Country(l, tr.To))
 			}
 		}
 		for _, r := range plan.Retention {

@@ -42,6 +42,7 @@ type frame struct {
 	*Document
 	Brand, Logo, Style string
 	Number             int
+	Hash               string // of the declaration
 	From               string
 	Others             []tie
 	Formats            []tie
@@ -73,7 +74,7 @@ func (e *edition) html(d *Document) ([]byte, error) {
 		return nil, fmt.Errorf("parse document page: %w", err)
 	}
 	f := frame{
-		Document: d, Brand: e.plan.Controller.LegalName, Logo: e.logoURL, Style: e.styleURL, Number: e.version.Number,
+		Document: d, Brand: e.plan.Controller.LegalName, Logo: e.logoURL, Style: e.styleURL, Number: e.version.Number, Hash: e.plan.Hash,
 		From:    text.Date(d.Lang, e.version.EffectiveAt.In(e.zone())),
 		Formats: []tie{{Name: "PDF", Href: filePath(e.version.Number, d.Name, d.Lang, "pdf")}, {Name: "Markdown", Href: filePath(e.version.Number, d.Name, d.Lang, "md")}},
 		Nav:     nav(d), Rest: d.Sections,

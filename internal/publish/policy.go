@@ -261,7 +261,7 @@ func (b *builder) recipient(e *policy.Engagement, key string) []Sentence {
 		return nil
 	}
 	said := line(b.sentence("engagements."+e.ID, key, text.T(b.lang, "publish.recipient",
-		"Name", party.LegalName, "Role", b.role(e), "Country", country(b.lang, party.Country))))
+		"Name", party.LegalName, "Role", b.role(e), "Country", text.Country(b.lang, party.Country))))
 	if e.ConsentOnly {
 		said = append(said, b.t("engagements."+e.ID+".consent_only", "recipient.consent_only"))
 	}

@@ -3,24 +3,9 @@ package publish
 import (
 	"fmt"
 
-	"golang.org/x/text/language"
-	"golang.org/x/text/language/display"
-
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
 )
-
-// country is a country's name in a language; the code itself if it is not known.
-func country(l text.Lang, code string) string {
-	region, err := language.ParseRegion(code)
-	if err != nil {
-		return code
-	}
-	if name := display.Regions(language.Make(string(l))).Name(region); name != "" {
-		return name
-	}
-	return code
-}
 
 // recipients lists everybody who gets data, by name (Art. 13(1)(e), C-154/21).
 func (b *builder) recipients() {
@@ -51,7 +36,7 @@ func (b *builder) recipientTable(engagements []policy.Engagement) Table {
 		if party == nil {
 			continue
 		}
-		where := b.sentence("parties."+party.ID+".country", "country", country(b.lang, party.Country))
+		where := b.sentence("parties."+party.ID+".country", "country", text.Country(b.lang, party.Country))
 		g.Rows = append(g.Rows, Row{b.partyName(party), line(b.sentence("engagements."+e.ID+".role", "role", b.role(e))), b.does(e), line(where)})
 	}
 	t.Groups = []Group{g}
@@ -139,8 +124,8 @@ func (b *builder) transferLines(e *policy.Engagement) [][]Sentence {
 	for i, t := range e.Transfers {
 		path := fmt.Sprintf("engagements.%s.transfers[%d]", e.ID, i)
 		said := line(
-			b.t(path, "transfer."+either(t.Access == "access", "access", "storage"), "Name", party.LegalName, "Country", country(b.lang, t.To)),
-			b.t(path, "mechanism."+t.Mechanism, "Name", party.LegalName, "Country", country(b.lang, t.To), "Module", t.Module))
+			b.t(path, "transfer."+either(t.Access == "access", "access", "storage"), "Name", party.LegalName, "Country", text.Country(b.lang, t.To)),
+			b.t(path, "mechanism."+t.Mechanism, "Name", party.LegalName, "Country", text.Country(b.lang, t.To), "Module", t.Module))
 		if t.CopyURL != "" {
 			said = append(said, b.reference(path, "transfer.copy", t.CopyURL))
 		}

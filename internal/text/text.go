@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/text/language"
+	"golang.org/x/text/language/display"
 )
 
 // Lang is a language by its BCP 47 primary tag.
@@ -127,4 +128,17 @@ func List(l Lang, words []string) string {
 	}
 	last := len(words) - 1
 	return T(l, "base.list", "First", strings.Join(words[:last], ", "), "Last", words[last])
+}
+
+// Country returns the name of a country by its ISO 3166-1 code; the code itself
+// when it names none.
+func Country(l Lang, code string) string {
+	region, err := language.ParseRegion(code)
+	if err != nil {
+		return code
+	}
+	if name := display.Regions(language.Make(string(l))).Name(region); name != "" {
+		return name
+	}
+	return code
 }
