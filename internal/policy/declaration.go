@@ -85,6 +85,7 @@ type Site struct {
 	Name      text.Text   `yaml:"name"`
 	Hosts     []string    `yaml:"hosts" need:"yes" format:"host" doc:"Host names, with port when it is not the usual one."`
 	Upstream  string      `yaml:"upstream" format:"url" doc:"Where the site itself answers; absent when there is no gateway."`
+	Consent   string      `yaml:"consent_host" json:",omitempty" format:"host" doc:"For a site that does not stand behind Tillid: the name below the site's own at which Tillid answers, such as consent.example.dk."`
 	Languages []text.Lang `yaml:"languages"`
 	Mode      string      `yaml:"mode" enum:"observe|enforce" doc:"observe: list what would be stopped; enforce: stop it. observe when absent."`
 	Children  bool        `yaml:"children" doc:"Whether the site addresses children (Art. 8)."`

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // Plan is a compiled declaration: immutable, references resolved, hashed. Every
@@ -77,18 +79,42 @@ func (p *Plan) Rule(id string) *Rule {
 
 // SiteByHost returns the site of a request's host, with or without its port, or nil.
 func (p *Plan) SiteByHost(host string) *Site {
+	return p.siteOf(host, func(s *Site) []string { return s.Hosts })
+}
+
+// SiteByConsentHost returns the site for which Tillid answers at a host beside the
+// site's own, or nil.
+func (p *Plan) SiteByConsentHost(host string) *Site {
+	return p.siteOf(host, func(s *Site) []string { return []string{s.Consent} })
+}
+
+func (p *Plan) siteOf(host string, names func(*Site) []string) *Site {
 	name := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
 	}
 	for i := range p.Sites {
-		for _, h := range p.Sites[i].Hosts {
-			if strings.EqualFold(h, host) || strings.EqualFold(h, name) {
+		for _, h := range names(&p.Sites[i]) {
+			if h != "" && (strings.EqualFold(h, host) || strings.EqualFold(h, name)) {
 				return &p.Sites[i]
 			}
 		}
 	}
 	return nil
+}
+
+// Domain returns the registrable domain of a host name, with or without a port:
+// example.dk of www.example.dk. Cookies reach no higher. It is "" for an address
+// and for a name that is itself a public suffix.
+func Domain(host string) string {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	domain, err := publicsuffix.EffectiveTLDPlusOne(strings.ToLower(strings.TrimSuffix(host, ".")))
+	if err != nil || net.ParseIP(strings.Trim(host, "[]")) != nil {
+		return ""
+	}
+	return domain
 }
 
 // find returns the entry with that id; the lists are short enough to walk.

@@ -216,3 +216,32 @@ func ExamplePlan_At() {
 	fmt.Printf("%s:%d:%d\n", pos.File, pos.Line, pos.Col)
 	// Output: tillid.yaml:16:63
 }
+
+// A cookie reaches from one name to another only when they have a registrable
+// domain in common.
+func TestDomain(t *testing.T) {
+	for host, want := range map[string]string{
+		"www.example.dk": "example.dk", "example.dk": "example.dk", "WWW.Example.dk:8443": "example.dk", "a.b.example.co.uk": "example.co.uk",
+		"www.front.localhost": "front.localhost", "localhost": "", "dk": "", "co.uk": "", "127.0.0.1:80": "", "[::1]": "", "": "",
+	} {
+		if got := Domain(host); got != want {
+			t.Errorf("Domain(%q) = %q, want %q", host, got, want)
+		}
+	}
+}
+
+func TestSiteByConsentHost(t *testing.T) {
+	plan := &Plan{Declaration: Declaration{Sites: []Site{{ID: "a", Hosts: []string{"www.example.dk"}}, {ID: "b", Hosts: []string{"www.example.com"}, Consent: "consent.example.com"}}}}
+	for host, want := range map[string]string{"consent.example.com": "b", "Consent.example.com:443": "b", "www.example.com": "", "": "", ":80": ""} {
+		got := ""
+		if s := plan.SiteByConsentHost(host); s != nil {
+			got = s.ID
+		}
+		if got != want {
+			t.Errorf("the site of consent host %q is %q, want %q", host, got, want)
+		}
+	}
+	if plan.SiteByHost("consent.example.com") != nil {
+		t.Error("a consent host counts as the site's own")
+	}
+}

@@ -104,9 +104,26 @@ func (d *decoder) hosts(p *Plan) {
 		for j, h := range s.Hosts {
 			claim(h, fmt.Sprintf("sites.%s.hosts[%d]", s.ID, j))
 		}
+		d.consentHost(&s, claim)
 	}
 	for j, h := range p.Backoffice.Hosts {
 		claim(h, fmt.Sprintf("backoffice.hosts[%d]", j))
+	}
+}
+
+// consentHost checks that a cookie set there reaches the site.
+func (d *decoder) consentHost(s *Site, claim func(host, path string)) {
+	if s.Consent == "" {
+		return
+	}
+	path := "sites." + s.ID + ".consent_host"
+	claim(s.Consent, path)
+	for _, h := range s.Hosts {
+		if domain := Domain(h); domain == "" || domain != Domain(s.Consent) {
+			d.placed(path, "Take a name below the site's own domain, such as consent."+strings.TrimPrefix(h, "www.")+".",
+				"%s and %s have no domain in common: browsers would treat the visitor's choice as another site's cookie.", s.Consent, h)
+			return
+		}
 	}
 }
 
