@@ -28,7 +28,7 @@ import (
 type front struct {
 	*served
 	certificate *certificate
-	outside     *sink
+	outside     *outsider
 	tag         string // port of the outside hosts
 	port        string // of the server
 	site        *httptest.Server
@@ -37,7 +37,7 @@ type front struct {
 // newFront starts outside world, site, house and server.
 func newFront(t *testing.T, server, mode string) *front {
 	t.Helper()
-	f := &front{certificate: newCertificate(t), outside: &sink{}, port: freePort(t)}
+	f := &front{certificate: newCertificate(t), outside: &outsider{}, port: freePort(t)}
 	f.tag = f.certificate.serve(t, f.outside)
 	f.site = httptest.NewServer(http.HandlerFunc(f.answer))
 	t.Cleanup(f.site.Close)

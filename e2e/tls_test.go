@@ -85,14 +85,14 @@ func (c *certificate) serve(t testing.TB, h http.Handler) string {
 	return port
 }
 
-// sink stands for every outside host: it answers whatever it is asked, and lists
+// outsider stands for every outside host: it answers whatever it is asked, and lists
 // who was asked for what.
-type sink struct {
+type outsider struct {
 	mu    sync.Mutex
 	asked []string // host and path
 }
 
-func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (s *outsider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	host, _, _ := net.SplitHostPort(r.Host)
 	s.mu.Lock()
 	s.asked = append(s.asked, host+r.URL.Path)
@@ -107,7 +107,7 @@ func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // take returns what was asked since the last call, each once and in order.
-func (s *sink) take() []string {
+func (s *outsider) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	asked := s.asked
