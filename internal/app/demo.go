@@ -72,7 +72,7 @@ func (d *Demo) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(ctx)
 	defer stop()
 	for l, handler := range map[net.Listener]http.Handler{d.upstream: site, d.desks: d.desk} {
-		s := httpServer(handler, d.Log)
+		s := DefaultLimits().server(handler, d.Log)
 		go s.Serve(l) //nolint:errcheck // ends when the listener is closed
 		defer s.Close()
 	}

@@ -21,15 +21,7 @@ func (h *House) Handlers() (site, office http.Handler) {
 // Forged requests are refused on the own paths only: what the site takes from
 // others is the site's to decide.
 func (h *House) siteHandler() http.Handler {
-	own := http.NewServeMux()
-	for _, routes := range []func(*http.ServeMux){
-		h.publish.PublicRoutes, h.consent.PublicRoutes, h.intake.PublicRoutes, h.request.PublicRoutes,
-		h.erase.PublicRoutes, h.gateway.PublicRoutes, h.ledger.Routes, web.StaticRoutes,
-	} {
-		routes(own)
-	}
-	own.Handle("/", web.Wrap(h.Log, web.NotFound))
-	protected := sameOrigin(h, own)
+	protected := sameOrigin(h, h.siteRoutes())
 	site := h.consent.Carry(h.gateway.Handler())
 	return h.web.Serve(web.Public, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if gateway.Ours(r.URL.Path) {
@@ -40,17 +32,33 @@ func (h *House) siteHandler() http.Handler {
 	}))
 }
 
+// siteRoutes are Tillid's own paths on a site's host.
+func (h *House) siteRoutes() *http.ServeMux {
+	own := http.NewServeMux()
+	for _, routes := range []func(*http.ServeMux){
+		h.publish.PublicRoutes, h.consent.PublicRoutes, h.intake.PublicRoutes, h.request.PublicRoutes,
+		h.erase.PublicRoutes, h.gateway.PublicRoutes, h.ledger.Routes, web.StaticRoutes,
+	} {
+		routes(own)
+	}
+	own.Handle("/", web.Wrap(h.Log, web.NotFound))
+	return own
+}
+
 // officeHandler answers the Backoffice. Every route says what it needs; the
 // guard refuses all others.
 func (h *House) officeHandler() http.Handler {
-	routes := slices.Concat(
+	mux := http.NewServeMux()
+	web.StaticRoutes(mux)
+	mux.Handle("/", h.staff.Guard(h.officeRoutes()))
+	return h.web.Serve(web.Backoffice, sameOrigin(h, mux))
+}
+
+func (h *House) officeRoutes() []web.Route {
+	return slices.Concat(
 		h.staff.StaffRoutes(), h.intake.StaffRoutes(), h.consent.StaffRoutes(), h.gateway.StaffRoutes(), h.publish.StaffRoutes(),
 		h.erase.StaffRoutes(), h.retain.StaffRoutes(), h.StaffRoutes(),
 	)
-	mux := http.NewServeMux()
-	web.StaticRoutes(mux)
-	mux.Handle("/", h.staff.Guard(routes))
-	return h.web.Serve(web.Backoffice, sameOrigin(h, mux))
 }
 
 // sameOrigin refuses unsafe requests that another site makes a browser send.

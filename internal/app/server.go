@@ -20,6 +20,7 @@ type Server struct {
 	Extra   map[string]http.Handler // further hosts: the demo's mail room and simulated outside world
 	Log     *slog.Logger
 	Metrics *Metrics
+	Limits  Limits // of every listener; the zero value means DefaultLimits
 
 	hosts map[string]hostEntry
 }
@@ -28,16 +29,6 @@ type hostEntry struct {
 	house   *House
 	handler http.Handler
 }
-
-// Limits of every listener: a slow or endless request is cut, not waited for.
-const (
-	headerTimeout = 10 * time.Second
-	readTimeout   = 30 * time.Second
-	writeTimeout  = 2 * time.Minute
-	idleTimeout   = 2 * time.Minute
-	headerBytes   = 32 << 10
-	drainTime     = 20 * time.Second
-)
 
 // Build makes the table of hosts. Two houses that claim the same host are refused.
 func (s *Server) Build() error {
@@ -120,23 +111,6 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-func httpServer(h http.Handler, log *slog.Logger) *http.Server {
-	return &http.Server{
-		Handler:           h,
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    headerBytes,
-		ErrorLog:          slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
-	}
-}
-
-// quiet drops net/http's own lines, which carry client addresses.
-type quiet struct{ slog.Handler }
-
-func (quiet) Enabled(context.Context, slog.Level) bool { return false }
-
 // Run serves on public (and metrics on its own listener, when given) until ctx
 // ends; then it stops accepting, lets running requests end, and stops the houses.
 func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
@@ -150,10 +124,10 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	}
 	defer func() { stopWork(); running.Wait() }()
 
-	servers := []*http.Server{httpServer(s, s.Log)}
+	servers := []*http.Server{s.Limits.server(s, s.Log)}
 	listeners := []net.Listener{public}
 	if metrics != nil {
-		servers = append(servers, httpServer(s.Metrics.Handler(), s.Log))
+		servers = append(servers, s.Limits.server(s.Metrics.Handler(), s.Log))
 		listeners = append(listeners, metrics)
 	}
 	for _, h := range s.Houses {
@@ -161,7 +135,7 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 		if err != nil {
 			return err
 		}
-		servers = append(servers, httpServer(h.Control(), s.Log))
+		servers = append(servers, s.Limits.server(h.Control(), s.Log))
 		listeners = append(listeners, l)
 	}
 	failed := make(chan error, len(servers))
@@ -177,7 +151,7 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Limits.orDefault().Drain)
 	defer cancel()
 	for _, srv := range servers {
 		if e := srv.Shutdown(drain); e != nil {

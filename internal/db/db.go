@@ -48,7 +48,7 @@ func Open(ctx context.Context, dsn string) (*DB, error) {
 	}
 	d, err := open(ctx, dsn)
 	if err != nil {
-		return nil, fmt.Errorf("open database: %w", asFault(err))
+		return nil, fmt.Errorf("open database: %w", AsFault(err))
 	}
 	return d, nil
 }
@@ -80,7 +80,7 @@ func (d *DB) Do(ctx context.Context, f func(context.Context, *Tx) error) error {
 	}
 	after, err := do(ctx, f)
 	if err != nil {
-		return asFault(err)
+		return AsFault(err)
 	}
 	for _, f := range after {
 		f()

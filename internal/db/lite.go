@@ -136,7 +136,7 @@ func (d *DB) Checkpoint(ctx context.Context) error {
 			return d.writer.conn.QueryRowContext(ctx, "pragma wal_checkpoint(truncate)").Scan(&busy, &pages, &copied)
 		})
 		if err != nil {
-			return fmt.Errorf("checkpoint: %w", asFault(err))
+			return fmt.Errorf("checkpoint: %w", AsFault(err))
 		}
 		if busy == 0 {
 			return nil

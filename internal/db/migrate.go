@@ -37,7 +37,7 @@ func (d *DB) MigrateFS(ctx context.Context, files fs.FS) error {
 		err = migratePostgres(ctx, d.dsn, files, sums)
 	}
 	if err != nil {
-		return fmt.Errorf("migrate: %w", asFault(err))
+		return fmt.Errorf("migrate: %w", AsFault(err))
 	}
 	return nil
 }

@@ -108,9 +108,10 @@ func endsTransaction(err error) bool {
 // answer now (full, read-only, locked, gone). Callers answer 503.
 func IsUnavailable(err error) bool { return known(err) != nil }
 
-// asFault makes an error that says the database cannot serve now fit for
-// people; other errors it leaves alone.
-func asFault(err error) error {
+// AsFault makes an error that says the database cannot serve now fit for
+// people; other errors it leaves alone. Do and Exec return such errors already,
+// the rows of Query and QueryRow do not.
+func AsFault(err error) error {
 	if f := known(err); f != nil {
 		return f
 	}

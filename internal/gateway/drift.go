@@ -158,7 +158,7 @@ func (s *Service) receive(w http.ResponseWriter, r *http.Request) error {
 }
 
 func readReports(w http.ResponseWriter, r *http.Request) ([]report, error) {
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxReport))
+	body, err := io.ReadAll(web.Body(w, r, maxReport))
 	if err != nil {
 		return nil, err
 	}

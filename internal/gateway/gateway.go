@@ -106,7 +106,7 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.Header.Get("Upgrade") == "" {
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = web.Body(w, r, maxBody)
 	}
 	s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
 }
@@ -232,11 +232,11 @@ func hideCookies(h http.Header) {
 // with the way to what still works.
 func (s *Service) away(w http.ResponseWriter, r *http.Request, err error) {
 	if r.Context().Err() != nil {
-		return // the visitor has gone
+		panic(http.ErrAbortHandler) // the visitor has gone
 	}
 	web.Wrap(s.Log, func(http.ResponseWriter, *http.Request) error {
-		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
-			return err
+		if f := fault.Of(err); f.Kind != fault.Internal {
+			return f // what the visitor sent could not be read
 		}
 		return fault.New(fault.Unavailable, "The website does not answer just now.").
 			WithHint("Try again in a moment. Forms and the pages about your data still work.").

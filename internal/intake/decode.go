@@ -49,7 +49,7 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64) (map[string]str
 	if r.ContentLength > limit {
 		return nil, errTooLarge
 	}
-	body := http.MaxBytesReader(w, r.Body, limit)
+	body := web.Body(w, r, limit)
 	var values map[string]string
 	switch kind {
 	case "application/x-www-form-urlencoded":
@@ -61,7 +61,7 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64) (map[string]str
 	default:
 		return nil, errMedia
 	}
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
+	if fault.Of(err).Kind == fault.TooLarge {
 		return nil, errTooLarge
 	}
 	if err == nil {
@@ -119,8 +119,8 @@ func decodeForm(body io.Reader) (map[string]string, error) {
 
 // readError keeps "too large" and makes everything else the sender's fault.
 func readError(err error) error {
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return err
+	if fault.Of(err).Kind != fault.Internal {
+		return err // web.Body says what went wrong
 	}
 	return errMalformed
 }

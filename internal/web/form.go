@@ -7,9 +7,9 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"os"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/tillid/tillid/internal/fault"
 )
@@ -19,11 +19,11 @@ import (
 // ambiguous: a name that comes twice, unless it is in repeat, a name that stands in the
 // query too, bytes that are not UTF-8, NUL.
 func DecodeForm(w http.ResponseWriter, r *http.Request, max int64, repeat ...string) (url.Values, error) {
-	body, err := readBody(w, r, max, "application/x-www-form-urlencoded")
+	sent, err := readBody(w, r, max, "application/x-www-form-urlencoded")
 	if err != nil {
 		return nil, err
 	}
-	form, err := url.ParseQuery(string(body))
+	form, err := url.ParseQuery(string(sent))
 	if err != nil {
 		return nil, malformed(err)
 	}
@@ -33,7 +33,7 @@ func DecodeForm(w http.ResponseWriter, r *http.Request, max int64, repeat ...str
 			return nil, malformed(errors.New("a name comes twice"))
 		}
 		for _, v := range append(values, name) {
-			if !utf8.ValidString(v) || strings.ContainsRune(v, 0) {
+			if !isText(v) {
 				return nil, malformed(errors.New("not text"))
 			}
 		}
@@ -43,11 +43,11 @@ func DecodeForm(w http.ResponseWriter, r *http.Request, max int64, repeat ...str
 
 // DecodeJSON reads one JSON value of at most max bytes into v. Unknown names are refused (422).
 func DecodeJSON(w http.ResponseWriter, r *http.Request, max int64, v any) error {
-	body, err := readBody(w, r, max, "application/json")
+	sent, err := readBody(w, r, max, "application/json")
 	if err != nil {
 		return err
 	}
-	d := json.NewDecoder(strings.NewReader(string(body)))
+	d := json.NewDecoder(strings.NewReader(string(sent)))
 	d.DisallowUnknownFields()
 	if err := d.Decode(v); err != nil {
 		if syntax := (*json.SyntaxError)(nil); errors.As(err, &syntax) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
@@ -71,14 +71,31 @@ func readBody(w http.ResponseWriter, r *http.Request, max int64, want string) ([
 			WithHint("Send it as %s in UTF-8.", want).In("web.media_type")
 		return nil, Status(e, http.StatusUnsupportedMediaType)
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, max))
+	return io.ReadAll(Body(w, r, max))
+}
+
+// Body returns the request's body, at most max bytes of it. What goes wrong while
+// it is read is the sender's fault and says so: too long (413), too slow (408), cut
+// off or wrongly framed (400).
+func Body(w http.ResponseWriter, r *http.Request, max int64) io.ReadCloser {
+	return body{http.MaxBytesReader(w, r.Body, max)}
+}
+
+type body struct{ io.ReadCloser }
+
+func (b body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
 	switch tooBig := (*http.MaxBytesError)(nil); {
+	case err == nil, errors.Is(err, io.EOF):
+		return n, err
 	case errors.As(err, &tooBig):
-		return nil, tooLarge(tooBig.Limit)
-	case err != nil:
-		return nil, malformed(err)
+		return n, tooLarge(tooBig.Limit)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return n, Status(fault.New(fault.Invalid, "What was sent did not arrive in time.").
+			WithHint("Nothing was saved. Send it again when the connection is better.").In("web.slow"), http.StatusRequestTimeout)
+	default:
+		return n, malformed(err)
 	}
-	return body, nil
 }
 
 // malformed is the answer (400) to a request that cannot be read. The cause

@@ -12,11 +12,15 @@ import (
 	"log/slog"
 	"math"
 	"net/http"
+	"net/url"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
+	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/text"
 )
@@ -30,11 +34,35 @@ func Wrap(log *slog.Logger, h Handler) http.Handler {
 		secure(w.Header(), layoutOf(r))
 		strictTransport(w, r)
 		t := &tracker{ResponseWriter: w}
-		if err := caught(h, t, r); err != nil {
+		err := legible(r.URL)
+		if err == nil {
+			err = caught(h, t, r)
+		}
+		if err != nil {
 			fail(log, t, r, err)
 		}
 	})
 }
+
+// legible refuses an address that is not text: no page has it, and a database
+// may not take it.
+func legible(u *url.URL) error {
+	if !isText(u.Path) {
+		return NotFound(nil, nil)
+	}
+	if !strings.Contains(u.RawQuery, "%") && isText(u.RawQuery) {
+		return nil
+	}
+	for name, values := range u.Query() {
+		if !isText(name) || slices.ContainsFunc(values, func(v string) bool { return !isText(v) }) {
+			return malformed(errors.New("not text"))
+		}
+	}
+	return nil
+}
+
+// isText reports whether s is UTF-8 without NUL.
+func isText(s string) bool { return utf8.ValidString(s) && !strings.ContainsRune(s, 0) }
 
 // caught runs h and turns a panic into an error.
 func caught(h Handler, w http.ResponseWriter, r *http.Request) (err error) {
@@ -79,8 +107,9 @@ func (t *tracker) Unwrap() http.ResponseWriter { return t.ResponseWriter }
 func fail(log *slog.Logger, w *tracker, r *http.Request, err error) {
 	ctx := r.Context()
 	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
-		return // the visitor has gone
+		panic(http.ErrAbortHandler) // the visitor has gone; an empty answer would say that all is well
 	}
+	err = db.AsFault(err)
 	p := problemOf(r, err)
 	if p.Status >= 500 {
 		attrs := []any{"ref", p.Ref, "method", r.Method, "pattern", r.Pattern, "status", p.Status, "err", err}

@@ -5,11 +5,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
@@ -99,13 +102,21 @@ func TestHalfAnAnswer(t *testing.T) {
 	}, "text/html")
 }
 
+// Somebody who is gone, or only half gone, is never told "200" with an empty page.
 func TestVisitorGone(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	var log bytes.Buffer
 	w := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
-	Wrap(slog.New(slog.NewTextHandler(&log, nil)), failing(ctx.Err())).ServeHTTP(w, r)
+	func() {
+		defer func() {
+			if p := recover(); p != any(http.ErrAbortHandler) {
+				t.Errorf("recovered %v", p)
+			}
+		}()
+		Wrap(slog.New(slog.NewTextHandler(&log, nil)), failing(ctx.Err())).ServeHTTP(w, r)
+	}()
 	if log.Len() != 0 || w.Body.Len() != 0 {
 		t.Errorf("log %q, body %q", log.String(), w.Body)
 	}
@@ -213,6 +224,40 @@ func TestDone(t *testing.T) {
 	for _, id := range []string{"web.menu", "x.done.nothing", "<b>", "staff.done.roles\n"} {
 		if got := flash(text.EN, id); got != "" {
 			t.Errorf("%q: %q", id, got)
+		}
+	}
+}
+
+// An address that is not text has no page, whatever a handler would do with it.
+func TestAddressThatIsNotText(t *testing.T) {
+	for target, want := range map[string]int{
+		"/a%00": 404, "/%ff": 404, "/?q=%ff": 400, "/?q=%00": 400, "/?%c3%28=1": 400, "/?a=%zz": 200, "/%c3%a6?q=%c3%a6": 200,
+	} {
+		w := httptest.NewRecorder()
+		ok := Handler(func(http.ResponseWriter, *http.Request) error { return nil })
+		Wrap(slog.New(slog.DiscardHandler), ok).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "GET", target, nil))
+		if w.Code != want {
+			t.Errorf("%s: %d, want %d", target, w.Code, want)
+		}
+	}
+}
+
+// What goes wrong while a body is read is the sender's, and says what.
+func TestBodyThatDoesNotArrive(t *testing.T) {
+	for want, err := range map[int]error{
+		http.StatusRequestTimeout: os.ErrDeadlineExceeded, http.StatusBadRequest: io.ErrUnexpectedEOF, http.StatusRequestEntityTooLarge: nil,
+	} {
+		body := io.MultiReader(strings.NewReader("a=1"), iotest.ErrReader(err))
+		if err == nil {
+			body = strings.NewReader("a=1234567890")
+		}
+		w := httptest.NewRecorder()
+		Wrap(slog.New(slog.DiscardHandler), func(w http.ResponseWriter, r *http.Request) error {
+			_, err := io.ReadAll(Body(w, r, 6))
+			return err
+		}).ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "POST", "/", body))
+		if w.Code != want {
+			t.Errorf("%v: %d, want %d", err, w.Code, want)
 		}
 	}
 }
