@@ -236,6 +236,12 @@ func (h *House) planOrNil() *policy.Plan {
 	return h.versions.Current()
 }
 
+// planOf returns the declaration with a hash, in force now or once.
+func (h *House) planOf(ctx context.Context, hash string) (*policy.Plan, error) {
+	_, plan, err := h.versions.ByHash(ctx, hash)
+	return plan, err
+}
+
 func (h *House) wireBase(f *folder) {
 	h.ledger = &ledger.Log{DB: f.db, Origin: f.signer.Name(), Signer: f.signer, Now: h.Now, Logger: h.Log}
 	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
@@ -257,7 +263,7 @@ func (h *House) wirePublic(f *folder) {
 	h.versions.Render = h.publish.Render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf,
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,

@@ -102,6 +102,7 @@ var impersonal = map[string]string{
 	"job": "ids of rows only", "periodic": "names of periodic work", "leaf": "commitments and counts",
 	"tree_hash": "hashes of leaves", "checkpoint": "signed tree heads", "sequencer": "a lease",
 	"declaration_version": "the declaration", "shown": "published documents", "house": "which house this is",
+	"banner_view": "daily totals", "cosignature": "signatures of witnesses",
 	"drift":            "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
 	"goose_db_version": "migrations", "migration": "digests of migrations",
 }

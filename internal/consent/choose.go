@@ -52,6 +52,7 @@ type outcome struct {
 	State
 	kind    string
 	leaf    string
+	lost    []string // purposes that had a yes before, and have none now
 	promise ledger.Promise
 }
 
@@ -65,6 +66,7 @@ func (s *Service) choose(ctx context.Context, o *offer, before State, c choice) 
 	out := outcome{State: State{GPC: before.GPC}, leaf: db.NewID()}
 	out.read(o, c.answers)
 	out.At = s.Now().UTC()
+	out.lost = o.lost(before.granted, c.granted)
 	switch {
 	case len(c.granted) > 0:
 		out.kind, out.Visitor = given, before.Visitor
@@ -153,11 +155,11 @@ func (s *Service) keepConsent(ctx context.Context, o *offer, before State, c cho
 			return err
 		}
 		if visitor == nil {
-			if err := s.retire(ctx, tx, person); err != nil {
+			if err := s.retire(ctx, tx, o, person, out); err != nil {
 				return err
 			}
 		}
-		if err := s.register(ctx, tx, subject.Record{ID: id, Person: person, Holder: holder, Kind: "choice", Purpose: purpose, Received: out.At}, out.kind); err != nil {
+		if err := s.register(ctx, tx, o, subject.Record{ID: id, Person: person, Holder: holder, Kind: "choice", Purpose: purpose, Received: out.At}, out); err != nil {
 			return err
 		}
 		if err := insertChoice(ctx, tx, row); err != nil {
@@ -184,28 +186,38 @@ func (s *Service) person(ctx context.Context, tx *db.Tx, fresh *subject.Prepared
 	return person, s.Subjects.Lock(ctx, tx, person)
 }
 
-func (s *Service) register(ctx context.Context, tx *db.Tx, r subject.Record, kind string) error {
+func (s *Service) register(ctx context.Context, tx *db.Tx, o *offer, r subject.Record, out outcome) error {
 	if _, err := s.Subjects.Add(ctx, tx, r); err != nil {
 		return err
 	}
-	if kind != withdrawn {
+	if out.kind != withdrawn {
 		return nil
 	}
-	_, err := s.Subjects.Trigger(ctx, tx, r.ID, withdrawal)
-	return err
+	return s.openWindow(ctx, tx, o, r.ID)
 }
 
-// retire starts the clock of the choices that a new one takes the place of.
-func (s *Service) retire(ctx context.Context, tx *db.Tx, person subject.PersonID) error {
+// retire ends the choices that a new one takes the place of, and starts their clock.
+func (s *Service) retire(ctx context.Context, tx *db.Tx, o *offer, person subject.PersonID, out outcome) error {
 	records, err := s.Subjects.Of(ctx, tx, person)
 	if err != nil {
 		return err
 	}
+	how := changed
+	if out.kind == withdrawn {
+		how = takenBack
+	}
 	for _, r := range records {
-		if r.Holder == holder && r.Triggered.IsZero() {
-			if _, err := s.Subjects.Trigger(ctx, tx, r.ID, withdrawal); err != nil {
+		if r.Holder != holder {
+			continue
+		}
+		if ended, err := endChoice(ctx, tx, r.ID, how, out.At, ""); err != nil || !ended {
+			if err != nil {
 				return err
 			}
+			continue
+		}
+		if err := s.openWindow(ctx, tx, o, r.ID); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -218,6 +230,12 @@ func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledge
 		"purposes": strings.Join(yes, ","), "refused": strings.Join(no, ","), "services": strings.Join(c.granted, ","),
 		"offer": o.id.String(), "shown": c.shown(o),
 		"language": string(c.lang), "layer": c.layer, "control": c.control,
+	}
+	if len(out.lost) > 0 {
+		facts["withdrawn"] = strings.Join(out.lost, ",")
+	}
+	if len(c.granted) > 0 {
+		facts["until"] = o.until(out.At).UTC().Format(time.RFC3339)
 	}
 	if out.GPC {
 		facts["gpc"] = "1"

@@ -8,6 +8,7 @@
 package consent
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -32,6 +33,10 @@ type Service struct {
 	Log      *slog.Logger
 	Now      func() time.Time
 	Secret   []byte // ≥ 32 bytes: signs the cookie
+
+	// PlanOf returns the declaration with a hash, in force now or once. Nil: only
+	// the one in force is known.
+	PlanOf func(ctx context.Context, hash string) (*policy.Plan, error)
 
 	// Limit returns an error when a request's network makes too many choices.
 	Limit func(*http.Request) error

@@ -21,7 +21,7 @@ func (s *Service) Tables() []subject.Table {
 	return []subject.Table{{Name: "choice", Fields: map[string]string{
 		"kind": "yes, no or withdrawal", "at": "when", "granted": "what was said yes to",
 		"lang": "language", "layer": "where it was asked", "control": "which button",
-		"sealed": "sealed nonce of the log's commitment",
+		"sealed": "sealed nonce of the log's commitment", "ends_at": "until when it counts", "ended_at": "when it ended", "ended": "how it ended",
 	}}}
 }
 
@@ -80,7 +80,7 @@ const figuresFor = 400 * 24 * time.Hour
 
 // Periodic returns consent's periodic work.
 func (s *Service) Periodic() []job.Periodic {
-	return []job.Periodic{{Name: "consent.tidy", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
+	return []job.Periodic{{Name: "consent.lapse", Every: time.Hour, Run: s.Lapse}, {Name: "consent.tidy", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
 		return deleteRefusals(ctx, s.DB, s.Now().Add(-figuresFor))
 	}}}
 }

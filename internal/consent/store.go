@@ -21,33 +21,50 @@ type row struct {
 	granted              string // JSON list
 	leaf                 string
 	sealed               []byte
+	ends                 db.Time // when it ends by itself; zero when nothing was granted
+	endedAt              db.Time
+	ended                ending
+	endLeaf              string // of an expiry
 }
+
+// ending says how a choice ended; "" while it is relied upon.
+type ending string
+
+const (
+	changed   ending = "changed"
+	takenBack ending = "withdrawn"
+	expired   ending = "expired"
+)
 
 func newRow(o *offer, c choice, out outcome, id string) row {
 	granted, err := json.Marshal(append([]string{}, c.granted...))
 	if err != nil {
 		panic(err) // a list of strings
 	}
-	return row{
+	r := row{
 		id: id, kind: out.kind, at: db.Time{Time: out.At}, lang: string(c.lang), layer: c.layer, control: c.control,
 		version: o.plan.Hash, shown: c.shown(o), granted: string(granted), leaf: out.leaf,
 	}
+	if len(c.granted) > 0 {
+		r.ends = db.Time{Time: o.until(out.At)}
+	}
+	return r
 }
 
 func insertChoice(ctx context.Context, tx *db.Tx, r row) error {
-	_, err := tx.Exec(ctx, `insert into choice (id, kind, at, lang, layer, control, version, shown, granted, leaf, sealed)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		r.id, r.kind, r.at, r.lang, r.layer, r.control, r.version, r.shown, r.granted, r.leaf, r.sealed)
+	_, err := tx.Exec(ctx, `insert into choice (id, kind, at, lang, layer, control, version, shown, granted, leaf, sealed, ends_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		r.id, r.kind, r.at, r.lang, r.layer, r.control, r.version, r.shown, r.granted, r.leaf, r.sealed, r.ends)
 	if err != nil {
 		return fmt.Errorf("insert choice: %w", err)
 	}
 	return nil
 }
 
-const columns = `id, kind, at, lang, layer, control, version, shown, granted, leaf`
+const columns = `id, kind, at, lang, layer, control, version, shown, granted, leaf, ends_at, ended_at, ended, coalesce(end_leaf, '')`
 
 func scanChoice(scan func(...any) error) (r row, err error) {
-	err = scan(&r.id, &r.kind, &r.at, &r.lang, &r.layer, &r.control, &r.version, &r.shown, &r.granted, &r.leaf)
+	err = scan(&r.id, &r.kind, &r.at, &r.lang, &r.layer, &r.control, &r.version, &r.shown, &r.granted, &r.leaf, &r.ends, &r.endedAt, &r.ended, &r.endLeaf)
 	return r, err
 }
 
@@ -63,7 +80,11 @@ func selectChoice(ctx context.Context, q db.Queryer, id string) (r row, ok bool,
 }
 
 func recentChoices(ctx context.Context, q db.Queryer, n int) ([]row, error) {
-	rows, err := q.Query(ctx, `select `+columns+` from choice order by at desc, id limit $1`, n)
+	return selectChoices(ctx, q, `order by at desc, id limit $1`, n)
+}
+
+func selectChoices(ctx context.Context, q db.Queryer, where string, args ...any) ([]row, error) {
+	rows, err := q.Query(ctx, `select `+columns+` from choice `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("select choices: %w", err)
 	}
@@ -77,6 +98,35 @@ func recentChoices(ctx context.Context, q db.Queryer, n int) ([]row, error) {
 		all = append(all, r)
 	}
 	return all, rows.Err()
+}
+
+// choiceByLeaf returns the choice that a leaf of the log records.
+func choiceByLeaf(ctx context.Context, q db.Queryer, leaf string) (r row, ok bool, err error) {
+	found, err := selectChoices(ctx, q, `where leaf = $1`, leaf)
+	if err != nil || len(found) == 0 {
+		return r, false, err
+	}
+	return found[0], true, nil
+}
+
+// endingBefore returns choices that have ended by themselves, and of which nobody has noted it yet.
+func endingBefore(ctx context.Context, q db.Queryer, at time.Time, limit int) ([]row, error) {
+	return selectChoices(ctx, q, `where ended = '' and kind = 'given' and ends_at <= $1 order by ends_at, id limit $2`, db.Time{Time: at}, limit)
+}
+
+// endChoice notes how a choice ended; ok is false when it had ended already.
+func endChoice(ctx context.Context, tx *db.Tx, id string, how ending, at time.Time, leaf string) (ok bool, err error) {
+	var with any
+	if leaf != "" {
+		with = leaf
+	}
+	res, err := tx.Exec(ctx, `update choice set ended = $1, ended_at = $2, end_leaf = $3 where id = $4 and ended = '' and kind = 'given'`,
+		string(how), db.Time{Time: at}, with, id)
+	if err != nil {
+		return false, fmt.Errorf("end choice: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
 }
 
 func deleteChoice(ctx context.Context, tx *db.Tx, id string) (int, error) {

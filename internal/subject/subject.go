@@ -218,6 +218,15 @@ func (s *Service) Trigger(ctx context.Context, tx *db.Tx, recordID, event string
 	return r, updateDue(ctx, tx, r)
 }
 
+// DueBy makes a record go at a moment at the latest; one that goes earlier stays as it is.
+func (s *Service) DueBy(ctx context.Context, tx *db.Tx, r Record, at time.Time) (Record, error) {
+	if !at.Before(r.Due) {
+		return r, nil
+	}
+	r.Due = at
+	return r, updateDue(ctx, tx, r)
+}
+
 // Get returns one record; a fault of kind NotFound when there is none.
 func (s *Service) Get(ctx context.Context, q db.Queryer, id string) (Record, error) {
 	records, err := selectRecords(ctx, q, `where id = $1`, id)

@@ -206,6 +206,25 @@ func (s *Service) Get(ctx context.Context, number int) (*Version, *policy.Plan, 
 	return s.load(ctx, number)
 }
 
+// ByHash returns the version whose declaration has a hash, as leaves of the log
+// name it; fault.NotFound if there is none.
+func (s *Service) ByHash(ctx context.Context, hash string) (*Version, *policy.Plan, error) {
+	if st := s.state.Load(); st != nil && st.version.Hash == hash {
+		v := st.version
+		return &v, st.plan, nil
+	}
+	all, err := s.list(ctx, s.DB)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, v := range all {
+		if v.Hash == hash {
+			return s.load(ctx, v.Number)
+		}
+	}
+	return nil, nil, errNone()
+}
+
 // Replaced says which of all (newest first, as List gives them) never took
 // effect, because a later one did before it.
 func Replaced(all []Version) map[int]bool {
