@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tillid/tillid/internal/app"
+	"github.com/tillid/tillid/internal/consent"
 	"github.com/tillid/tillid/internal/erase"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/law"
@@ -274,14 +275,14 @@ func diffFiles(c *cobra.Command, from, to, lang string) error {
 func verifyCommand() *cobra.Command {
 	var key, lang string
 	c := &cobra.Command{
-		Use: "verify FILE", GroupID: "prove", Short: "Check a deletion certificate, without the house that signed it",
-		Long: `Check the signature over every byte of a deletion certificate, and that its log
-leaves are in the signed log. Nothing is contacted.
+		Use: "verify FILE", GroupID: "prove", Short: "Check a receipt or a deletion certificate, without the house that signed it",
+		Long: `Check the signature over every byte of a receipt of a choice or of a deletion
+certificate, and that its log leaves are in the signed log. Nothing is contacted.
 
-Without --key, the key that the certificate names is used: then you know that it
-was not changed since it was signed, and by which key, but not whose key that is.
+Without --key, the key that the file names is used: then you know that it was not
+changed since it was signed, and by which key, but not whose key that is.
 A house shows its key at /_tillid/log.vkey; keep it from before you need it.
-Exit status 1 when the certificate does not verify.`,
+Exit status 1 when the file does not verify.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := language(lang)
@@ -296,6 +297,9 @@ Exit status 1 when the certificate does not verify.`,
 			if k, err := os.ReadFile(key); key != "" && err == nil {
 				vkey = strings.TrimSpace(string(k))
 			}
+			if consent.IsReceipt(b) {
+				return verifyReceipt(c, b, vkey, l)
+			}
 			cert, err := erase.VerifyCertificate(b, vkey)
 			if err != nil {
 				explain(c.ErrOrStderr(), err)
@@ -307,6 +311,25 @@ Exit status 1 when the certificate does not verify.`,
 	c.Flags().StringVar(&key, "key", "", "the verifier key that you trust, or a file that holds it")
 	c.Flags().StringVar(&lang, "lang", "en", "language: da or en")
 	return c
+}
+
+func verifyReceipt(c *cobra.Command, b []byte, vkey string, l text.Lang) error {
+	r, err := consent.VerifyReceipt(b, vkey)
+	if err != nil {
+		explain(c.ErrOrStderr(), err)
+		return exit(1)
+	}
+	w := c.OutOrStdout()
+	for _, line := range r.Describe(l) {
+		fmt.Fprintln(w, line)
+	}
+	fmt.Fprintln(w)
+	if r.Pinned {
+		fmt.Fprintln(w, "The receipt verifies with the key that you gave.")
+	} else {
+		fmt.Fprintf(w, "The receipt verifies with the key that it names, %s. Whose key that is, only the controller can say.\n", r.Evidence.Verifier)
+	}
+	return nil
 }
 
 func printCertificate(w io.Writer, cert erase.Certificate, l text.Lang) error {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"embed"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -44,7 +43,8 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	mux.Handle("POST "+consentPath, sameOrigin.Handler(web.Wrap(s.Log, s.take)))
 	mux.Handle("GET "+bannerPath, web.Wrap(s.Log, s.banner))
 	mux.Handle("GET "+choicesPath, web.Wrap(s.Log, s.choicesPage))
-	mux.Handle("GET "+receiptPath+"{leaf}", web.Wrap(s.Log, s.receipt))
+	mux.Handle("GET "+receiptPath+"{ticket}", web.Wrap(s.Log, s.receiptPage))
+	mux.Handle("GET "+partiesPath, web.Wrap(s.Log, s.partiesPage))
 	mux.Handle("GET "+scriptFile.path, scriptFile)
 	mux.Handle("GET "+styleFile.path, styleFile)
 	mux.Handle("GET /.well-known/gpc.json", web.Wrap(s.Log, s.gpcSupport))
@@ -94,7 +94,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return reply(w, out, left)
 	}
 	if strings.HasPrefix(in.back, choicesPath) {
-		web.Done(w, r, choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(out.leaf), "consent.done."+out.kind)
+		web.Done(w, r, choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(s.ticket(out.leaf)), "consent.done."+out.kind)
 		return nil
 	}
 	http.Redirect(w, r, in.back, http.StatusSeeOther)
@@ -253,8 +253,11 @@ func (s *Service) choicesPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if page.Receipt = leaf; leaf == "" && validLeaf(r.URL.Query().Get("receipt")) {
-		page.Receipt = r.URL.Query().Get("receipt")
+	page.Receipt = s.ticket(leaf)
+	if asked := r.URL.Query().Get("receipt"); leaf == "" {
+		if _, _, ok := s.readTicket(asked); ok {
+			page.Receipt = asked
+		}
 	}
 	w.Header().Set("Vary", "Sec-GPC")
 	return web.Render(w, http.StatusOK, pages, "choices", web.Public, page)
@@ -287,38 +290,6 @@ func (s *Service) lastLeaf(r *http.Request, state State) (string, error) {
 		}
 	}
 	return "", nil
-}
-
-// receipt gives the evidence that a choice is in the log. It holds nothing about
-// anybody, so whoever has the leaf's id may have it.
-func (s *Service) receipt(w http.ResponseWriter, r *http.Request) error {
-	leaf := r.PathValue("leaf")
-	if !validLeaf(leaf) {
-		return web.NotFound(w, r)
-	}
-	proof, err := s.Ledger.Prove(r.Context(), leaf)
-	if errors.Is(err, ledger.ErrWaiting) {
-		return fault.New(fault.Unavailable, "The receipt is not ready yet.").WithHint("Reload the page in a second.").In("consent.waiting")
-	}
-	if err != nil {
-		return err
-	}
-	entry, err := proof.Check(s.Ledger.Signer.Verifier())
-	if err != nil {
-		return fmt.Errorf("check receipt: %w", err)
-	}
-	if !strings.HasPrefix(entry.Kind, holder+".") {
-		return web.NotFound(w, r)
-	}
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", `attachment; filename="tillid-receipt-`+leaf[:8]+`.json"`)
-	e := json.NewEncoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(struct {
-		About    ledger.Leaf   `json:"about"`
-		Proof    *ledger.Proof `json:"proof"`
-		Verifier string        `json:"verifier"`
-	}{entry, proof, s.Ledger.Signer.Verifier()})
 }
 
 // gpcSupport says that Global Privacy Control is heeded (w3c/gpc).

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -231,7 +230,7 @@ func VerifyCertificate(data []byte, vkey string) (Certificate, error) {
 		return Certificate{}, broken("it was signed with another key than the one given")
 	}
 	signed, err := ledger.OpenNote([]byte(f.Note), cert.Key)
-	if err != nil || signed != text || !oneSignature(f.Note) {
+	if err != nil || signed != text || !ledger.OneSignature(f.Note) {
 		return Certificate{}, broken("the signature does not fit the text")
 	}
 	cert.Pinned = vkey != ""
@@ -250,26 +249,12 @@ func readNote(note string) (cert Certificate, text string, err error) {
 	return cert, text, nil
 }
 
-// oneSignature reports whether a note has exactly one signature, written in the
-// only way base64 has for its bytes: otherwise bits could change unseen.
-func oneSignature(note string) bool {
-	_, lines, ok := strings.Cut(note, "\n\n")
-	line, more, end := strings.Cut(lines, "\n")
-	fields := strings.Split(line, " ")
-	return ok && end && more == "" && len(fields) == 3 && exact64(fields[2])
-}
-
-func exact64(s string) bool {
-	b, err := base64.StdEncoding.Strict().DecodeString(s)
-	return err == nil && base64.StdEncoding.EncodeToString(b) == s
-}
-
 func checkProofs(cert *Certificate, proofs []*ledger.Proof) error {
 	left := slices.Clone(cert.Leaves)
 	for _, p := range proofs {
 		leaf, err := p.Check(cert.Key)
 		i := slices.Index(left, leaf.ID)
-		if err != nil || i < 0 || !oneSignature(p.Checkpoint) || slices.ContainsFunc(p.Hashes, func(h string) bool { return !exact64(h) }) {
+		if err != nil || i < 0 || !p.Exact() {
 			return broken("a proof that it is in the log is wrong")
 		}
 		left = slices.Delete(left, i, i+1)

@@ -3,8 +3,11 @@ package ledger
 import (
 	"context"
 	"database/sql"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"golang.org/x/mod/sumdb/tlog"
 
@@ -25,7 +28,7 @@ func (l *Log) Prove(ctx context.Context, leafID string) (*Proof, error) {
 	body, n, err := leafByID(ctx, l.DB, leafID) // before head, which then covers it
 	switch {
 	case errors.Is(err, sql.ErrNoRows):
-		return nil, fault.New(fault.NotFound, "The log has no such leaf.").In("ledger.leaf")
+		return nil, errNoLeaf()
 	case err != nil:
 		return nil, fmt.Errorf("prove leaf: %w", err)
 	case n < 0:
@@ -47,6 +50,56 @@ func (l *Log) Prove(ctx context.Context, leafID string) (*Proof, error) {
 		p.Hashes[i] = h.String()
 	}
 	return p, nil
+}
+
+// Leaf returns one leaf with its number, -1 while it waits for one;
+// fault.NotFound when there is none of that id.
+func (l *Log) Leaf(ctx context.Context, leafID string) (Entry, error) {
+	body, n, err := leafByID(ctx, l.DB, leafID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Entry{}, errNoLeaf()
+	}
+	if err != nil {
+		return Entry{}, fmt.Errorf("read leaf: %w", err)
+	}
+	leaf, err := parseLeaf(body)
+	return Entry{Leaf: leaf, Index: n}, err
+}
+
+// Promise returns the signed promise of a leaf once more: the same that Append gave.
+func (l *Log) Promise(ctx context.Context, leafID string) (Promise, error) {
+	body, _, err := leafByID(ctx, l.DB, leafID)
+	if errors.Is(err, sql.ErrNoRows) {
+		return Promise{}, errNoLeaf()
+	}
+	if err != nil {
+		return Promise{}, fmt.Errorf("promise: %w", err)
+	}
+	return l.Signer.promise(leafID, tlog.RecordHash(body))
+}
+
+func errNoLeaf() error {
+	return fault.New(fault.NotFound, "The log has no such leaf.").In("ledger.leaf")
+}
+
+// Exact reports whether everything in a proof is written in the only way there is
+// for it, so that no byte of it can change unseen.
+func (p *Proof) Exact() bool {
+	return OneSignature(p.Checkpoint) && !slices.ContainsFunc(p.Hashes, func(h string) bool { return !exact64(h) })
+}
+
+// OneSignature reports whether a note has exactly one signature, written in the
+// only way base64 has for its bytes: otherwise bits could change unseen.
+func OneSignature(note string) bool {
+	_, lines, ok := strings.Cut(note, "\n\n")
+	line, more, end := strings.Cut(lines, "\n")
+	fields := strings.Split(line, " ")
+	return ok && end && more == "" && len(fields) == 3 && exact64(fields[2])
+}
+
+func exact64(s string) bool {
+	b, err := base64.StdEncoding.Strict().DecodeString(s)
+	return err == nil && base64.StdEncoding.EncodeToString(b) == s
 }
 
 // Check verifies a proof offline against a verifier key.

@@ -167,3 +167,13 @@ func openCheckpoint(signed []byte, vkey string) (origin string, t tlog.Tree, err
 	}
 	return lines[0], t, nil
 }
+
+// CheckpointSize returns how many leaves a checkpoint covers. It does not look at
+// its signature.
+func CheckpointSize(signed string) (int64, error) {
+	lines := strings.SplitN(signed, "\n", 3)
+	if len(lines) < 3 {
+		return 0, errors.New("not a checkpoint")
+	}
+	return strconv.ParseInt(lines[1], 10, 64)
+}
