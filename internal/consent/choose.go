@@ -234,9 +234,7 @@ func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledge
 	if len(out.lost) > 0 {
 		facts["withdrawn"] = strings.Join(out.lost, ",")
 	}
-	if len(c.granted) > 0 {
-		facts["until"] = o.until(out.At).UTC().Format(time.RFC3339)
-	}
+	o.untilFacts(facts, c.answers)
 	if out.GPC {
 		facts["gpc"] = "1"
 	}

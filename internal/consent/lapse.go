@@ -18,9 +18,9 @@ const lapses = "expired"
 // lapsePage is how many choices are read at a time.
 const lapsePage = 200
 
-// Lapse ends every yes whose lifetime has passed: each gets a leaf of its own, and
-// its dispute window begins. A no needs none: its leaf says for how long it counts,
-// and it is about nobody.
+// Lapse ends every yes whose lifetime has passed: the log says so with a leaf, and
+// when nothing of a choice is left in force, its dispute window begins. A no needs
+// none: nothing is let in by it, and it is about nobody.
 func (s *Service) Lapse(ctx context.Context) error {
 	now := s.Now()
 	for {
@@ -29,24 +29,24 @@ func (s *Service) Lapse(ctx context.Context) error {
 			return err
 		}
 		for _, r := range rows {
-			if err := s.lapse(ctx, r); err != nil {
+			if err := s.lapse(ctx, r, now); err != nil {
 				return err
 			}
 		}
 	}
 }
 
-func (s *Service) lapse(ctx context.Context, r row) error {
+func (s *Service) lapse(ctx context.Context, r row, now time.Time) error {
 	then, err := s.offerOf(ctx, r.version)
 	if err != nil {
 		return err
 	}
-	current := s.offer()
-	leaf := lapseLeaf(then, r, s.Now())
+	current, next := s.offer(), r.next(now)
+	leaf := lapseLeaf(then, r, now)
 	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
 		record, err := s.Subjects.Get(ctx, tx, r.id)
 		if fault.Of(err).Kind == fault.NotFound { // erased meanwhile: the row, if it is still there, is not seen again
-			_, err := endChoice(ctx, tx, r.id, expired, r.ends.Time, "")
+			_, err := endChoice(ctx, tx, r.id, expired, now, "")
 			return err
 		}
 		if err != nil {
@@ -55,28 +55,75 @@ func (s *Service) lapse(ctx context.Context, r row) error {
 		if err := s.Subjects.Lock(ctx, tx, record.Person); err != nil {
 			return err
 		}
-		ended, err := endChoice(ctx, tx, r.id, expired, r.ends.Time, leaf.ID)
-		if err != nil || !ended {
-			return err
-		}
-		if _, err := s.Ledger.Append(ctx, tx, leaf); err != nil {
-			return err
-		}
-		return s.openWindow(ctx, tx, current, r.id)
+		return s.noteLapse(ctx, tx, r, leaf, next, current)
 	})
 }
 
-// lapseLeaf says which choice ended, and of what. It names the choice's leaf, so
+// noteLapse writes the leaf, unless the choice has ended meanwhile.
+func (s *Service) noteLapse(ctx context.Context, tx *db.Tx, r row, leaf ledger.Leaf, next time.Time, current *offer) error {
+	var mine bool
+	var err error
+	if next.IsZero() {
+		mine, err = endChoice(ctx, tx, r.id, expired, r.last(), leaf.ID)
+	} else {
+		mine, err = waitEnd(ctx, tx, r.id, r.endsAt.Time, next)
+	}
+	if err != nil || !mine {
+		return err
+	}
+	if _, err := s.Ledger.Append(ctx, tx, leaf); err != nil || !next.IsZero() {
+		return err
+	}
+	return s.openWindow(ctx, tx, current, r.id)
+}
+
+// last returns when the last yes of a choice ends.
+func (r row) last() (last time.Time) {
+	for _, end := range r.ends {
+		if end.After(last) {
+			last = end
+		}
+	}
+	return last
+}
+
+// lapseLeaf says of which choice what has ended. It names the choice's leaf, so
 // that both can be read together, and nobody.
 func lapseLeaf(then *offer, r row, now time.Time) ledger.Leaf {
-	granted := items(r.granted)
-	yes, _ := then.purposesOf(granted)
+	ids := r.lapsed(r.endsAt.Time, now)
+	purposes, _ := then.purposesOf(ids)
 	return ledger.Leaf{
 		ID: db.NewID(), Kind: holder + "." + lapses, At: now, Version: r.version,
 		Facts: map[string]string{
-			"choice": r.leaf, "lapsed": strings.Join(yes, ","), "services": strings.Join(granted, ","),
-			"until": r.ends.UTC().Format(time.RFC3339), "language": r.lang,
+			"choice": r.leaf, "lapsed": strings.Join(purposes, ","), "services": strings.Join(ids, ","), "language": r.lang,
 		},
+	}
+}
+
+// endings returns when each yes ends by itself.
+func (o *offer) endings(answers []answer) map[string]time.Time {
+	ends := map[string]time.Time{}
+	for i, a := range answers {
+		if a.said && a.yes {
+			ends[o.items[i].ID] = o.ends(i, a.at).UTC().Truncate(time.Millisecond)
+		}
+	}
+	return ends
+}
+
+// untilFacts adds to a leaf's facts until when the yes to each purpose counts.
+func (o *offer) untilFacts(facts map[string]string, answers []answer) {
+	ends := o.endings(answers)
+	for _, g := range o.Groups {
+		var last time.Time
+		for _, it := range g.Items {
+			if end := ends[it.ID]; end.After(last) {
+				last = end
+			}
+		}
+		if !last.IsZero() {
+			facts["until."+g.Purpose.ID] = last.Format(time.RFC3339)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package consent
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -52,8 +53,8 @@ func TestLapse(t *testing.T) {
 		h.visitor().send(`{"do":"none","layer":"banner","lang":"da"}`)
 		visitor, given := v.state().Visitor, h.leavesOf(given)[0]
 		end := h.offer().until(given.At)
-		if given.Facts["until"] != end.UTC().Format(time.RFC3339) {
-			t.Errorf("the leaf says until %q, want %s", given.Facts["until"], end)
+		if until := given.Facts["until.show_video"]; until != end.UTC().Format(time.RFC3339) {
+			t.Errorf("the leaf says until %q, want %s", until, end)
 		}
 
 		h.later(end.Sub(h.Now()) - time.Second)
@@ -111,6 +112,37 @@ func TestDisputeWindow(t *testing.T) {
 			if leaf.Kind != "consent.withdrawn" || leaf.Facts["withdrawn"] != "show_video" {
 				t.Errorf("leaf %+v", leaf)
 			}
+		}
+	})
+}
+
+// Where one purpose asks again earlier, its yes ends with a leaf of its own, and the
+// rest of the choice stays in force.
+func TestPartialLapse(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.publish(parse(map[string]string{"refresh: P12M\n    proof_window: P6M\n  aim_marketing": "refresh: P1M\n    proof_window: P6M\n  aim_marketing"}))
+		v := h.visitor()
+		v.send(`{"do":"all","lang":"en"}`)
+		visitor := v.state().Visitor
+		h.later(32 * 24 * time.Hour)
+		h.lapse()
+		if l := h.leavesOf(lapses); len(l) != 1 || l[0].Facts["services"] != "youtube" || l[0].Facts["lapsed"] != "show_video" {
+			t.Fatalf("leaves %+v", l)
+		}
+		if r := h.recordsOf(visitor); len(r) != 1 || !r[0].Triggered.IsZero() {
+			t.Errorf("the clock of what is still in force has started: %+v", r)
+		}
+		if text := v.get(partiesPath + "?lang=en").Find("main").Text(); strings.Count(text, "Let in until") != 1 || !strings.Contains(text, "it ended by itself") {
+			t.Error(text)
+		}
+		h.later(340 * 24 * time.Hour)
+		h.lapse()
+		h.lapse()
+		if l := h.leavesOf(lapses); len(l) != 2 || l[0].Facts["services"] != "google_analytics,google_ads,meta_pixel,linkedin_insight" {
+			t.Fatalf("leaves %+v", l)
+		}
+		if r := h.recordsOf(visitor); len(r) != 1 || r[0].Triggered.IsZero() {
+			t.Errorf("the clock has not started: %+v", r)
 		}
 	})
 }

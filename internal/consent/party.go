@@ -31,6 +31,7 @@ type stay struct {
 	Until   time.Time // when it was shut out; zero while it is let in
 	How     ending
 	EndLeaf string
+	Waits   bool // it has grown since: shut out until the visitor has been asked again
 }
 
 // stays returns, newest first, which third parties a person let in, as far as
@@ -58,6 +59,7 @@ func (s *Service) stays(ctx context.Context, person subject.PersonID) ([]stay, e
 		}
 		w.step(o, r)
 	}
+	w.lapse(s.Now(), w.endLeaf)
 	slices.Reverse(w.all)
 	list := make([]stay, len(w.all))
 	for i, st := range w.all {
@@ -68,11 +70,13 @@ func (s *Service) stays(ctx context.Context, person subject.PersonID) ([]stay, e
 
 // walk goes through a visitor's choices in their order.
 type walk struct {
-	all  []*stay
-	open map[string]*stay
+	all     []*stay
+	open    map[string]*stay
+	endLeaf string // of the latest choice, when it has ended by itself
 }
 
 func (w *walk) step(o *offer, r row) {
+	w.lapse(r.at.Time, "")
 	granted := items(r.granted)
 	how := changed
 	if r.kind == withdrawn {
@@ -85,15 +89,20 @@ func (w *walk) step(o *offer, r row) {
 	}
 	for _, id := range granted {
 		if st, ok := w.open[id]; ok {
-			st.Ends = r.ends.Time
+			st.Ends = r.ends[id]
 		} else if st := o.stay(id, r); st != nil {
 			w.open[id] = st
 			w.all = append(w.all, st)
 		}
 	}
-	if r.ended == expired {
-		for id := range w.open {
-			w.shut(id, r.endedAt.Time, expired, r.endLeaf)
+	w.endLeaf = r.endLeaf
+}
+
+// lapse shuts what has ended by itself until a moment.
+func (w *walk) lapse(until time.Time, leaf string) {
+	for id, st := range w.open {
+		if !st.Ends.IsZero() && !st.Ends.After(until) {
+			w.shut(id, st.Ends, expired, leaf)
 		}
 	}
 }
@@ -111,7 +120,7 @@ func (o *offer) stay(id string, r row) *stay {
 		return nil
 	}
 	it := o.items[at]
-	st := &stay{Service: id, Label: it.Label, Party: it.Party, Country: it.Country, Outside: it.Transfer, Privacy: it.Privacy, From: r.at.Time, Leaf: r.leaf, Ends: r.ends.Time}
+	st := &stay{Service: id, Label: it.Label, Party: it.Party, Country: it.Country, Outside: it.Transfer, Privacy: it.Privacy, From: r.at.Time, Leaf: r.leaf, Ends: r.ends[id]}
 	if p := o.plan.Purpose(it.Service.Purpose); p != nil {
 		st.Why, st.Gets = p.Label, o.gets(it.Service, p)
 	}
@@ -150,7 +159,6 @@ type partiesPage struct {
 	Known bool // this browser holds a visitor's id
 	Now   []stay
 	Past  []stay
-	Keep  time.Time // until when the oldest choice is kept
 }
 
 // partiesPage answers GET /privacy/me/parties for the browser that holds the id.
@@ -169,20 +177,18 @@ func (s *Service) partiesPage(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		page.split(stays, s.Now())
+		page.split(stays, state)
 	}
 	return web.Render(w, http.StatusOK, pages, "parties", web.Public, page)
 }
 
-func (p *partiesPage) split(stays []stay, now time.Time) {
+func (p *partiesPage) split(stays []stay, state State) {
 	for _, st := range stays {
-		if st.Until.IsZero() && (st.Ends.IsZero() || now.Before(st.Ends)) {
-			p.Now = append(p.Now, st)
+		if !st.Until.IsZero() {
+			p.Past = append(p.Past, st)
 			continue
 		}
-		if st.Until.IsZero() { // it has ended, and its leaf is not written yet
-			st.Until, st.How = st.Ends, expired
-		}
-		p.Past = append(p.Past, st)
+		st.Waits = !state.Has(st.Service)
+		p.Now = append(p.Now, st)
 	}
 }

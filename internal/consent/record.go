@@ -211,7 +211,7 @@ func statusOf(purpose string, leaf ledger.Leaf) Status {
 	switch {
 	case slices.Contains(listed(leaf, "purposes"), purpose):
 		s.Type = []string{statusGiven}
-		if until := leaf.Facts["until"]; until != "" {
+		if until := leaf.Facts["until."+purpose]; until != "" {
 			s.Valid = leaf.At.UTC().Format(time.RFC3339) + "/" + until
 		}
 	case slices.Contains(listed(leaf, "withdrawn"), purpose):

@@ -21,7 +21,8 @@ type row struct {
 	granted              string // JSON list
 	leaf                 string
 	sealed               []byte
-	ends                 db.Time // when it ends by itself; zero when nothing was granted
+	ends                 map[string]time.Time // when each yes ends by itself
+	endsAt               db.Time              // the next of them; zero when there is none
 	endedAt              db.Time
 	ended                ending
 	endLeaf              string // of an expiry
@@ -45,27 +46,54 @@ func newRow(o *offer, c choice, out outcome, id string) row {
 		id: id, kind: out.kind, at: db.Time{Time: out.At}, lang: string(c.lang), layer: c.layer, control: c.control,
 		version: o.plan.Hash, shown: c.shown(o), granted: string(granted), leaf: out.leaf,
 	}
-	if len(c.granted) > 0 {
-		r.ends = db.Time{Time: o.until(out.At)}
-	}
+	r.ends = o.endings(c.answers)
+	r.endsAt.Time = r.next(time.Time{})
 	return r
 }
 
+// next returns when the first yes ends after a moment; zero when none does.
+func (r row) next(after time.Time) (next time.Time) {
+	for _, end := range r.ends {
+		if end.After(after) && (next.IsZero() || end.Before(next)) {
+			next = end
+		}
+	}
+	return next
+}
+
+// lapsed returns the ids of what ended by itself from one moment to another, both included.
+func (r row) lapsed(from, to time.Time) (ids []string) {
+	for _, id := range items(r.granted) {
+		if end, ok := r.ends[id]; ok && !end.Before(from) && !end.After(to) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 func insertChoice(ctx context.Context, tx *db.Tx, r row) error {
-	_, err := tx.Exec(ctx, `insert into choice (id, kind, at, lang, layer, control, version, shown, granted, leaf, sealed, ends_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		r.id, r.kind, r.at, r.lang, r.layer, r.control, r.version, r.shown, r.granted, r.leaf, r.sealed, r.ends)
+	ends, err := json.Marshal(r.ends)
+	if err != nil {
+		return fmt.Errorf("insert choice: %w", err)
+	}
+	_, err = tx.Exec(ctx, `insert into choice (id, kind, at, lang, layer, control, version, shown, granted, leaf, sealed, ends, ends_at)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		r.id, r.kind, r.at, r.lang, r.layer, r.control, r.version, r.shown, r.granted, r.leaf, r.sealed, string(ends), r.endsAt)
 	if err != nil {
 		return fmt.Errorf("insert choice: %w", err)
 	}
 	return nil
 }
 
-const columns = `id, kind, at, lang, layer, control, version, shown, granted, leaf, ends_at, ended_at, ended, coalesce(end_leaf, '')`
+const columns = `id, kind, at, lang, layer, control, version, shown, granted, leaf, ends, ends_at, ended_at, ended, coalesce(end_leaf, '')`
 
 func scanChoice(scan func(...any) error) (r row, err error) {
-	err = scan(&r.id, &r.kind, &r.at, &r.lang, &r.layer, &r.control, &r.version, &r.shown, &r.granted, &r.leaf, &r.ends, &r.endedAt, &r.ended, &r.endLeaf)
-	return r, err
+	var ends string
+	err = scan(&r.id, &r.kind, &r.at, &r.lang, &r.layer, &r.control, &r.version, &r.shown, &r.granted, &r.leaf, &ends, &r.endsAt, &r.endedAt, &r.ended, &r.endLeaf)
+	if err != nil {
+		return r, err
+	}
+	return r, json.Unmarshal([]byte(ends), &r.ends)
 }
 
 func selectChoice(ctx context.Context, q db.Queryer, id string) (r row, ok bool, err error) {
@@ -124,6 +152,17 @@ func endChoice(ctx context.Context, tx *db.Tx, id string, how ending, at time.Ti
 		string(how), db.Time{Time: at}, with, id)
 	if err != nil {
 		return false, fmt.Errorf("end choice: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// waitEnd notes the next moment at which something of a choice ends.
+func waitEnd(ctx context.Context, tx *db.Tx, id string, was, next time.Time) (ok bool, err error) {
+	res, err := tx.Exec(ctx, `update choice set ends_at = $1 where id = $2 and ended = '' and ends_at = $3`,
+		db.Time{Time: next}, id, db.Time{Time: was})
+	if err != nil {
+		return false, fmt.Errorf("note next end: %w", err)
 	}
 	n, err := res.RowsAffected()
 	return n == 1, err

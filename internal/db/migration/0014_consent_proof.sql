@@ -1,7 +1,9 @@
 -- +goose Up
 
--- consent: until when a choice is relied upon, and how it ended: by another choice
--- (changed, withdrawn) or by itself (expired, with a leaf of its own).
+-- consent: until when each yes of a choice is relied upon (ends: JSON by item; ends_at: the
+-- next of them that has not yet a leaf), and how the choice ended: by another one
+-- (changed, withdrawn) or by itself (expired).
+alter table choice add column ends text not null default '{}';
 alter table choice add column ends_at timestamptz;
 alter table choice add column ended_at timestamptz;
 alter table choice add column ended text not null default '' check (ended in ('', 'changed', 'withdrawn', 'expired'));
