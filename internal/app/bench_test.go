@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -21,17 +22,27 @@ import (
 
 func benchHouse(b *testing.B, upstream string) *House {
 	b.Helper()
-	dir := b.TempDir()
+	return benchOpen(b, benchFolder(b, upstream))
+}
+
+func benchFolder(b *testing.B, upstream string) string {
+	b.Helper()
+	dir := filepath.Join(b.TempDir(), "house")
 	src, err := eksempel.Files.ReadFile("tillid.yaml")
 	if err != nil {
 		b.Fatal(err)
 	}
 	text := strings.Replace(string(src), "http://127.0.0.1:8081", upstream, 1)
-	err = errors.Join(os.CopyFS(filepath.Join(dir, "all"), eksempel.Files), os.WriteFile(filepath.Join(dir, "all", "tillid.yaml"), []byte(text), 0o600))
+	err = errors.Join(os.CopyFS(dir, eksempel.Files), os.WriteFile(filepath.Join(dir, "tillid.yaml"), []byte(text), 0o600))
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := Open(b.Context(), filepath.Join(dir, "all"), Options{Log: slog.New(slog.DiscardHandler), Now: time.Now, Getenv: func(string) string { return "" }})
+	return dir
+}
+
+func benchOpen(b *testing.B, dir string) *House {
+	b.Helper()
+	h, err := Open(b.Context(), dir, Options{Log: slog.New(slog.DiscardHandler), Now: time.Now, Getenv: func(string) string { return "" }})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,6 +73,49 @@ func BenchmarkChoices(b *testing.B) {
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
+}
+
+// BenchmarkFurtherHouse opens houses beside a first one, each with its handlers
+// and pages asked for, and reports what one of them costs in memory.
+func BenchmarkFurtherHouse(b *testing.B) {
+	visit := func(h *House) {
+		site, _ := h.Handlers()
+		for _, path := range []string{"/privacy", "/privacy/choices", "/privacy/me"} {
+			w := httptest.NewRecorder()
+			site.ServeHTTP(w, httptest.NewRequestWithContext(b.Context(), http.MethodGet, "http://www.eksempel.example"+path, http.NoBody))
+			if w.Code != http.StatusOK {
+				b.Fatalf("%s: %d", path, w.Code)
+			}
+		}
+	}
+	visit(benchHouse(b, "http://127.0.0.1:1"))
+	var dirs []string
+	for range b.N {
+		dirs = append(dirs, benchFolder(b, "http://127.0.0.1:1"))
+		benchOpen(b, dirs[len(dirs)-1]).Close() // publishing its first version costs memory once
+	}
+	before := anonymous(b)
+	b.ResetTimer()
+	for _, dir := range dirs {
+		visit(benchOpen(b, dir))
+	}
+	b.ReportMetric((anonymous(b)-before)/float64(b.N), "MB/house")
+}
+
+// anonymous returns the process's resident memory without files, in MB, after a collection.
+func anonymous(b *testing.B) float64 {
+	b.Helper()
+	debug.FreeOSMemory()
+	status, err := os.ReadFile("/proc/self/status")
+	if err != nil {
+		b.Skip("only Linux says how much memory a process has")
+	}
+	_, rest, _ := strings.Cut(string(status), "RssAnon:")
+	var kib float64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		b.Fatal(err)
+	}
+	return kib / 1024
 }
 
 // BenchmarkGateway passes a page of 30 KB through the gateway, and through a bare

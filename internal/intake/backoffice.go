@@ -25,9 +25,8 @@ func (s *Service) StaffNav() []web.Nav {
 
 // StaffRoutes returns the pages of the Backoffice.
 func (s *Service) StaffRoutes() []web.Route {
-	pages := web.Parse(pageFiles)
-	at := func(pattern string, h func(http.ResponseWriter, *http.Request, *web.Pages) error) web.Route {
-		return web.Route{Pattern: pattern, Need: web.Enquiries, Handler: func(w http.ResponseWriter, r *http.Request) error { return h(w, r, pages) }}
+	at := func(pattern string, h func(http.ResponseWriter, *http.Request) error) web.Route {
+		return web.Route{Pattern: pattern, Need: web.Enquiries, Handler: h}
 	}
 	return []web.Route{
 		at("GET /enquiries", s.showList),
@@ -59,7 +58,7 @@ type listRow struct {
 	DueText string
 }
 
-func (s *Service) showList(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showList(w http.ResponseWriter, r *http.Request) error {
 	filter := r.URL.Query().Get("state")
 	if _, ok := filters[filter]; !ok {
 		filter = "open"
@@ -91,7 +90,7 @@ func (s *Service) showList(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	if len(rows) == pageSize {
 		p.Older = page(number + 1)
 	}
-	return web.Render(w, http.StatusOK, pages, "list", web.Backoffice, p)
+	return web.Render(w, http.StatusOK, pages(), "list", web.Backoffice, p)
 }
 
 func (s *Service) label(form string, l text.Lang) string {
@@ -146,7 +145,7 @@ type pastView struct {
 	Text string
 }
 
-func (s *Service) showCase(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showCase(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	c, err := s.load(ctx, r.PathValue("id"))
 	if err != nil {
@@ -157,11 +156,11 @@ func (s *Service) showCase(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	if err != nil {
 		return err
 	}
-	return s.renderCase(w, r, pages, http.StatusOK, c, "", "", nil)
+	return s.renderCase(w, r, http.StatusOK, c, "", "", nil)
 }
 
 // renderCase writes the page of a case; with a fault, what was typed stays.
-func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, pages *web.Pages, status int, c enquiryCase, draft, draftNote string, f *fault.Error) error {
+func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, status int, c enquiryCase, draft, draftNote string, f *fault.Error) error {
 	ctx, e := r.Context(), c.enquiry
 	p := casePage{
 		Frame: s.House.Backoffice(r), ID: e.ID, Number: e.Number, Kind: e.Kind, State: e.State, Quarantine: e.Quarantine,
@@ -185,7 +184,7 @@ func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, pages *web.
 		return err
 	}
 	s.foretell(&p, c, past)
-	return web.Render(w, status, pages, "case", web.Backoffice, p)
+	return web.Render(w, status, pages(), "case", web.Backoffice, p)
 }
 
 // foretell says what closing does and exactly what it destroys.
@@ -231,7 +230,7 @@ func post(w http.ResponseWriter, r *http.Request, known ...string) (url.Values, 
 	return form, nil
 }
 
-func (s *Service) postAnswer(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) postAnswer(w http.ResponseWriter, r *http.Request) error {
 	form, err := post(w, r, "text")
 	if err != nil {
 		return err
@@ -239,7 +238,7 @@ func (s *Service) postAnswer(w http.ResponseWriter, r *http.Request, pages *web.
 	id, body := r.PathValue("id"), form.Get("text")
 	err = s.Answer(r.Context(), id, body)
 	if f := fault.Of(err); err != nil && f.Kind == fault.Invalid {
-		return s.again(w, r, pages, f, body, "")
+		return s.again(w, r, f, body, "")
 	}
 	if err != nil {
 		return err
@@ -248,7 +247,7 @@ func (s *Service) postAnswer(w http.ResponseWriter, r *http.Request, pages *web.
 	return nil
 }
 
-func (s *Service) postNote(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) postNote(w http.ResponseWriter, r *http.Request) error {
 	form, err := post(w, r, "text")
 	if err != nil {
 		return err
@@ -256,7 +255,7 @@ func (s *Service) postNote(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	id, body := r.PathValue("id"), form.Get("text")
 	err = s.Note(r.Context(), id, body)
 	if f := fault.Of(err); err != nil && f.Kind == fault.Invalid {
-		return s.again(w, r, pages, f, "", body)
+		return s.again(w, r, f, "", body)
 	}
 	if err != nil {
 		return err
@@ -266,7 +265,7 @@ func (s *Service) postNote(w http.ResponseWriter, r *http.Request, pages *web.Pa
 }
 
 // again shows the case with what was typed and why it was not accepted.
-func (s *Service) again(w http.ResponseWriter, r *http.Request, pages *web.Pages, f *fault.Error, draft, draftNote string) error {
+func (s *Service) again(w http.ResponseWriter, r *http.Request, f *fault.Error, draft, draftNote string) error {
 	c, err := s.load(r.Context(), r.PathValue("id"))
 	if err != nil {
 		return err
@@ -275,17 +274,17 @@ func (s *Service) again(w http.ResponseWriter, r *http.Request, pages *web.Pages
 	if f.Kind == fault.Conflict {
 		status = http.StatusConflict
 	}
-	return s.renderCase(w, r, pages, status, c, draft, draftNote, f)
+	return s.renderCase(w, r, status, c, draft, draftNote, f)
 }
 
-func (s *Service) postClose(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) postClose(w http.ResponseWriter, r *http.Request) error {
 	form, err := post(w, r, "drop")
 	if err != nil {
 		return err
 	}
 	err = s.Close(r.Context(), r.PathValue("id"), form.Get("drop") == "yes")
 	if f := fault.Of(err); err != nil && f.Kind == fault.Conflict {
-		return s.again(w, r, pages, f, "", "")
+		return s.again(w, r, f, "", "")
 	}
 	if err != nil {
 		return err
@@ -299,7 +298,7 @@ func (s *Service) postClose(w http.ResponseWriter, r *http.Request, pages *web.P
 	return err
 }
 
-func (s *Service) postRelease(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) postRelease(w http.ResponseWriter, r *http.Request) error {
 	if _, err := post(w, r); err != nil {
 		return err
 	}

@@ -188,7 +188,7 @@ func TestSwappedCiphertext(t *testing.T) {
 
 func TestTemplates(t *testing.T) {
 	public, office := web.Frame{Lang: text.DA}, web.Frame{Lang: text.DA}
-	pages := web.Parse(pageFiles)
+	pages := pages()
 	for _, c := range []struct {
 		name, layout string
 		data         any

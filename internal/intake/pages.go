@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"strings"
+	"sync"
 
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
@@ -18,6 +19,8 @@ import (
 //go:embed *.html
 var pageFiles embed.FS
 
+var pages = sync.OnceValue(func() *web.Pages { return web.Parse(pageFiles) })
+
 // Names that a post may carry beside the form's fields.
 const (
 	tokenField = "_token"
@@ -26,11 +29,10 @@ const (
 
 // PublicRoutes puts the forms on a site's host.
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
-	pages := web.Parse(pageFiles)
-	mux.Handle("GET /privacy/form/{form}", web.Wrap(s.Log, func(w http.ResponseWriter, r *http.Request) error { return s.showForm(w, r, pages) }))
-	mux.Handle("POST /_tillid/forms/{form}", web.Wrap(s.Log, func(w http.ResponseWriter, r *http.Request) error { return s.take(w, r, pages) }))
+	mux.Handle("GET /privacy/form/{form}", web.Wrap(s.Log, s.showForm))
+	mux.Handle("POST /_tillid/forms/{form}", web.Wrap(s.Log, s.take))
 	mux.Handle("GET /_tillid/forms/{form}", web.Wrap(s.Log, s.describe))
-	mux.Handle("GET /privacy/thanks/{token}", web.Wrap(s.Log, func(w http.ResponseWriter, r *http.Request) error { return s.thanks(w, r, pages) }))
+	mux.Handle("GET /privacy/thanks/{token}", web.Wrap(s.Log, s.thanks))
 	mux.Handle("GET /privacy/thanks/{token}/receipt.json", web.Wrap(s.Log, s.receiptFile))
 }
 
@@ -53,7 +55,7 @@ func (s *Service) formOf(r *http.Request, token string) (*policy.Form, error) {
 const unknownFormLimit = 64 << 10
 
 // take is the one gate behind both doors, the HTML form and the JSON API.
-func (s *Service) take(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	api := fromProgram(r)
 	if api {
 		r.Header.Set("Accept", "application/json")
@@ -78,7 +80,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request, pages *web.Pages)
 	}
 	in, mistakes := s.read(r, form, values)
 	if len(mistakes) > 0 {
-		return s.wrong(w, r, pages, in, values, mistakes, api)
+		return s.wrong(w, r, in, values, mistakes, api)
 	}
 	receipt, err := s.submit(r.Context(), in)
 	if err != nil {
@@ -131,7 +133,7 @@ func (s *Service) langOf(r *http.Request, said string) text.Lang {
 }
 
 // wrong answers 422 with every mistake, and, to a person, the form as it was filled in.
-func (s *Service) wrong(w http.ResponseWriter, r *http.Request, pages *web.Pages, in submission, values map[string]string, mistakes []mistake, api bool) error {
+func (s *Service) wrong(w http.ResponseWriter, r *http.Request, in submission, values map[string]string, mistakes []mistake, api bool) error {
 	if api {
 		fields := map[string]string{}
 		for _, m := range mistakes {
@@ -142,7 +144,7 @@ func (s *Service) wrong(w http.ResponseWriter, r *http.Request, pages *web.Pages
 		}, "application/problem+json")
 	}
 	page := s.formPage(s.frame(r, in.lang), in.form, values, mistakes)
-	return web.Render(w, http.StatusUnprocessableEntity, pages, "form", web.Public, page)
+	return web.Render(w, http.StatusUnprocessableEntity, pages(), "form", web.Public, page)
 }
 
 // frame is the public frame in the language that the form was shown in.
@@ -179,12 +181,12 @@ func writeJSON(w http.ResponseWriter, status int, v any, kind string) error {
 }
 
 // showForm renders a declared form.
-func (s *Service) showForm(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showForm(w http.ResponseWriter, r *http.Request) error {
 	form, err := s.formOf(r, "")
 	if err != nil {
 		return err
 	}
-	return web.Render(w, http.StatusOK, pages, "form", web.Public, s.formPage(s.House.Public(r), form, nil, nil))
+	return web.Render(w, http.StatusOK, pages(), "form", web.Public, s.formPage(s.House.Public(r), form, nil, nil))
 }
 
 // description is what a program needs to know to send a form.
@@ -235,7 +237,7 @@ type thanksPage struct {
 	Mailed  bool
 }
 
-func (s *Service) thanks(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) thanks(w http.ResponseWriter, r *http.Request) error {
 	e, err := s.thanked(r)
 	if err != nil {
 		return err
@@ -257,7 +259,7 @@ func (s *Service) thanks(w http.ResponseWriter, r *http.Request, pages *web.Page
 	case !errors.Is(err, ledger.ErrWaiting):
 		return err
 	}
-	return web.Render(w, http.StatusOK, pages, "thanks", web.Public, page)
+	return web.Render(w, http.StatusOK, pages(), "thanks", web.Public, page)
 }
 
 // thanked returns the submission that a receipt's address names. One that has

@@ -62,7 +62,7 @@ func (s *Service) chosen(ctx context.Context, persons []subject.PersonID, what s
 	return []subject.Record{r}, err
 }
 
-func (s *Service) showErase(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showErase(w http.ResponseWriter, r *http.Request) error {
 	persons, ok := s.need(w, r)
 	if !ok {
 		return nil
@@ -89,7 +89,7 @@ func (s *Service) showErase(w http.ResponseWriter, r *http.Request, pages *web.P
 			page.Goes = append(page.Goes, v)
 		}
 	}
-	return web.Render(w, http.StatusOK, pages, "erase", web.Public, page)
+	return web.Render(w, http.StatusOK, pages(), "erase", web.Public, page)
 }
 
 func answerTime(plan *policy.Plan, l text.Lang) string {
@@ -131,7 +131,7 @@ func (s *Service) going(ctx context.Context, step erase.Step, l text.Lang) (goin
 	return v, nil
 }
 
-func (s *Service) postErase(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) postErase(w http.ResponseWriter, r *http.Request) error {
 	persons, ok := s.need(w, r)
 	if !ok {
 		return nil
@@ -208,7 +208,7 @@ type erasedPage struct {
 	Contact     string
 }
 
-func (s *Service) showErased(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showErased(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("case")
 	if !caseAddress(id) {
 		return web.NotFound(w, r)
@@ -221,5 +221,5 @@ func (s *Service) showErased(w http.ResponseWriter, r *http.Request, pages *web.
 	for _, n := range c.Rows {
 		page.Rows += n
 	}
-	return web.Render(w, http.StatusOK, pages, "erased", web.Public, page)
+	return web.Render(w, http.StatusOK, pages(), "erased", web.Public, page)
 }

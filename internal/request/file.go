@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/text"
-	"github.com/tillid/tillid/internal/web"
 )
 
 // The downloaded page stands alone: its style is in it, and it reaches for nothing.
@@ -16,7 +15,7 @@ import (
 //go:embed file.tmpl
 var fileTemplate string
 
-func (s *Service) fileHTML(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) fileHTML(w http.ResponseWriter, r *http.Request) error {
 	persons, ok := s.need(w, r)
 	if !ok {
 		return nil

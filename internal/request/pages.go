@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
@@ -18,15 +19,16 @@ import (
 //go:embed *.html
 var pageFiles embed.FS
 
+var pages = sync.OnceValue(func() *web.Pages { return web.Parse(pageFiles) })
+
 const postLimit = 8 << 10
 
 // PublicRoutes puts the portal on a site's host.
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
-	pages := web.Parse(pageFiles)
-	at := func(pattern string, h func(http.ResponseWriter, *http.Request, *web.Pages) error) {
+	at := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 		mux.Handle(pattern, web.Wrap(s.Log, func(w http.ResponseWriter, r *http.Request) error {
 			w.Header().Set("Referrer-Policy", "no-referrer") // addresses here open things
-			return h(w, r, pages)
+			return h(w, r)
 		}))
 	}
 	at("GET /privacy/me", s.showAsk)
@@ -78,11 +80,11 @@ func (s *Service) askPage(r *http.Request) askPage {
 	return p
 }
 
-func (s *Service) showAsk(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
-	return web.Render(w, http.StatusOK, pages, "ask", web.Public, s.askPage(r))
+func (s *Service) showAsk(w http.ResponseWriter, r *http.Request) error {
+	return web.Render(w, http.StatusOK, pages(), "ask", web.Public, s.askPage(r))
 }
 
-func (s *Service) postAsk(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) postAsk(w http.ResponseWriter, r *http.Request) error {
 	if s.Limit != nil {
 		if err := s.Limit(r); err != nil {
 			return err
@@ -94,12 +96,12 @@ func (s *Service) postAsk(w http.ResponseWriter, r *http.Request, pages *web.Pag
 	}
 	page := s.askPage(r)
 	if page.Closed {
-		return web.Render(w, http.StatusForbidden, pages, "ask", web.Public, page)
+		return web.Render(w, http.StatusForbidden, pages(), "ask", web.Public, page)
 	}
 	err = s.Ask(r.Context(), subject.Secret(values.Get("email")), page.Lang)
 	if err != nil && fault.Of(err).Kind == fault.Invalid {
 		page.Address, page.Wrong = values.Get("email"), true
-		return web.Render(w, http.StatusUnprocessableEntity, pages, "ask", web.Public, page)
+		return web.Render(w, http.StatusUnprocessableEntity, pages(), "ask", web.Public, page)
 	}
 	if err != nil {
 		return err
@@ -116,8 +118,8 @@ type plainPage struct {
 	Contact string
 }
 
-func (s *Service) showSent(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
-	return web.Render(w, http.StatusOK, pages, "sent", web.Public,
+func (s *Service) showSent(w http.ResponseWriter, r *http.Request) error {
+	return web.Render(w, http.StatusOK, pages(), "sent", web.Public,
 		plainPage{Frame: s.House.Public(r), Minutes: int(linkLife.Minutes()), Contact: contact(s.Plan())})
 }
 
@@ -128,7 +130,7 @@ func spent() error {
 }
 
 // showOpen changes nothing: mail programs follow links before people do.
-func (s *Service) showOpen(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showOpen(w http.ResponseWriter, r *http.Request) error {
 	good, err := linkGood(r.Context(), s.DB, s.hash("link", r.PathValue("token")), s.Now())
 	if err != nil {
 		return err
@@ -136,10 +138,10 @@ func (s *Service) showOpen(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	if !good {
 		return spent()
 	}
-	return web.Render(w, http.StatusOK, pages, "open", web.Public, plainPage{Frame: s.House.Public(r), Token: r.PathValue("token")})
+	return web.Render(w, http.StatusOK, pages(), "open", web.Public, plainPage{Frame: s.House.Public(r), Token: r.PathValue("token")})
 }
 
-func (s *Service) postOpen(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) postOpen(w http.ResponseWriter, r *http.Request) error {
 	if _, err := form(w, r); err != nil {
 		return err
 	}
@@ -251,7 +253,7 @@ func (s *Service) dataPage(r *http.Request, persons []subject.PersonID) (dataPag
 	return p, err
 }
 
-func (s *Service) showData(w http.ResponseWriter, r *http.Request, pages *web.Pages) error {
+func (s *Service) showData(w http.ResponseWriter, r *http.Request) error {
 	persons, ok := s.need(w, r)
 	if !ok {
 		return nil
@@ -260,10 +262,10 @@ func (s *Service) showData(w http.ResponseWriter, r *http.Request, pages *web.Pa
 	if err != nil {
 		return err
 	}
-	return web.Render(w, http.StatusOK, pages, "data", web.Public, page)
+	return web.Render(w, http.StatusOK, pages(), "data", web.Public, page)
 }
 
-func (s *Service) fileJSON(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) fileJSON(w http.ResponseWriter, r *http.Request) error {
 	persons, ok := s.need(w, r)
 	if !ok {
 		return nil
@@ -289,7 +291,7 @@ func (s *Service) attachment(w http.ResponseWriter, kind, ext string) {
 }
 
 // postLeave ends the session.
-func (s *Service) postLeave(w http.ResponseWriter, r *http.Request, _ *web.Pages) error {
+func (s *Service) postLeave(w http.ResponseWriter, r *http.Request) error {
 	if _, err := form(w, r); err != nil {
 		return err
 	}

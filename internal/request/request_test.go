@@ -379,7 +379,7 @@ func TestNoPurpose(t *testing.T) {
 }
 
 func TestTemplates(t *testing.T) {
-	pages := web.Parse(pageFiles)
+	pages := pages()
 	for name, data := range map[string]any{
 		"ask": askPage{}, "sent": plainPage{}, "open": plainPage{}, "data": dataPage{}, "erase": erasePage{}, "erased": erasedPage{Case: &erase.Case{}},
 	} {

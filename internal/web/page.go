@@ -86,9 +86,10 @@ func (p *Pages) Names() []string {
 	return names
 }
 
-// Template returns a page with a layout, for templatecheck. It panics when there is no such page.
+// Template returns a fresh copy of a page with a layout, for templatecheck,
+// which wants one that was never executed. It panics when there is no such page.
 func (p *Pages) Template(name, layout string) *template.Template {
-	t, err := p.in(pageName(name), layout, text.DA, time.UTC)
+	t, err := p.bind(variant{pageName(name), layout, text.DA, "UTC"}, time.UTC)
 	if err != nil {
 		panic(err)
 	}
@@ -103,19 +104,26 @@ func (p *Pages) in(page, layout string, l text.Lang, zone *time.Location) (*temp
 	if t := p.ready[key]; t != nil {
 		return t, nil
 	}
-	set := p.sets[page]
+	t, err := p.bind(key, zone)
+	if err == nil {
+		p.ready[key] = t
+	}
+	return t, err
+}
+
+func (p *Pages) bind(v variant, zone *time.Location) (*template.Template, error) {
+	set := p.sets[v.page]
 	if set == nil {
-		return nil, fmt.Errorf("there is no page %q", page)
+		return nil, fmt.Errorf("there is no page %q", v.page)
 	}
 	c, err := set.Clone()
 	if err != nil {
-		return nil, fmt.Errorf("clone page %s: %w", page, err)
+		return nil, fmt.Errorf("clone page %s: %w", v.page, err)
 	}
-	t := c.Funcs(funcs(l, zone)).Lookup(layout)
+	t := c.Funcs(funcs(v.lang, zone)).Lookup(v.layout)
 	if t == nil {
-		return nil, fmt.Errorf("there is no layout %q", layout)
+		return nil, fmt.Errorf("there is no layout %q", v.layout)
 	}
-	p.ready[key] = t
 	return t, nil
 }
 
