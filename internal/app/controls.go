@@ -81,7 +81,7 @@ func (h *House) controls() map[string]control {
 
 func (h *House) controlHealth(ctx context.Context, _ url.Values) (any, error) {
 	ready, problems := h.Health(ctx)
-	return Health{Live: true, Ready: ready, Problems: problems}, nil
+	return Health{Live: true, Ready: ready, Problems: sentences(problems)}, nil
 }
 
 func versionLine(v version.Version) VersionLine {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
 )
 
 // Health is what /_tillid/health answers. It names no house and no person.
@@ -28,7 +29,7 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request, house *House) {
 	for _, one := range houses {
 		ready, problems := one.Health(r.Context())
 		h.Ready = h.Ready && ready
-		h.Problems = append(h.Problems, problems...)
+		h.Problems = append(h.Problems, sentences(problems)...)
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
@@ -41,19 +42,45 @@ func (s *Server) health(w http.ResponseWriter, r *http.Request, house *House) {
 	}
 }
 
+var (
+	errNoWrite = fault.New(fault.Unavailable, "The database cannot be written.").
+			WithHint("Is the disk full, or the folder read-only? The log of the program says more.").In("app.no_write")
+	errNoCheck = fault.New(fault.Unavailable, "A check of health could not run.").
+			WithHint("The log of the program says why.").In("app.no_check")
+)
+
+// sentences are problems as machines read them: in English.
+func sentences(problems []*fault.Error) []string {
+	var says []string
+	for _, p := range problems {
+		says = append(says, p.Msg)
+	}
+	return says
+}
+
+// ledgerHealth says what is wrong with the log.
+func (h *House) ledgerHealth(ctx context.Context) (wrong []*fault.Error, err error) {
+	says, err := h.ledger.Health(ctx)
+	for _, s := range says {
+		wrong = append(wrong, fault.New(fault.Unavailable, "%s", s).
+			WithHint("Start the program again. If this stays, its log says what is wrong.").In("app.log_waits"))
+	}
+	return wrong, err
+}
+
 // pulse remembers a house's last health check, so that asking often costs nothing.
 type pulse struct {
 	mu       sync.Mutex
 	at       time.Time
 	ready    bool
-	problems []string
+	problems []*fault.Error
 }
 
 const pulseAge = time.Second
 
 // Health reports whether the house can take and keep data now, and what is
 // wrong with it. A problem such as a late retention run does not make it unready.
-func (h *House) Health(ctx context.Context) (ready bool, problems []string) {
+func (h *House) Health(ctx context.Context) (ready bool, problems []*fault.Error) {
 	h.pulse.mu.Lock()
 	defer h.pulse.mu.Unlock()
 	now := h.Now()
@@ -65,14 +92,14 @@ func (h *House) Health(ctx context.Context) (ready bool, problems []string) {
 	h.pulse.at, h.pulse.ready, h.pulse.problems = now, true, nil
 	if err := h.canWrite(ctx, now); err != nil {
 		h.pulse.ready = false
-		h.pulse.problems = append(h.pulse.problems, "the database cannot be written")
+		h.pulse.problems = append(h.pulse.problems, errNoWrite)
 		h.Log.ErrorContext(ctx, "health: database cannot be written", "err", err)
 	}
 	for _, check := range h.checks {
 		found, err := check(ctx)
 		if err != nil {
 			h.Log.ErrorContext(ctx, "health check failed", "err", err)
-			found = append(found, "a check could not run")
+			found = append(found, errNoCheck)
 		}
 		h.pulse.problems = append(h.pulse.problems, found...)
 	}

@@ -77,7 +77,7 @@ type House struct {
 	web        *web.House
 	visits     *web.Limiter // of the public doors
 	runner     *job.Runner
-	checks     []func(context.Context) ([]string, error)
+	checks     []func(context.Context) ([]*fault.Error, error)
 	pulse      pulse
 	remembered atomic.Int64 // the newest version whose questions consent knows
 	handlers   struct {
@@ -225,7 +225,7 @@ func (h *House) wire() {
 	h.wirePublic(f)
 	h.wireOffice(f)
 	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
-	h.checks = []func(context.Context) ([]string, error){h.runner.Health, h.ledger.Health, h.retain.Health, h.erase.Health}
+	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health}
 }
 
 // planOrNil is Plan for pages that must answer before a version is open.
@@ -253,9 +253,9 @@ func (h *House) wireForgetting(f *folder) {
 	h.connect = &connect.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Processors: map[string]connect.Processor{}, Now: h.Now, Log: h.Log, Record: h.subjects.Get}
 	h.erase = &erase.Service{
 		DB: f.db, Subject: h.subjects, Keys: f.keys, Connect: h.connect, Ledger: h.ledger,
-		Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.web, Site: h.web,
+		Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web,
 	}
-	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, Web: h.web}
+	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web}
 }
 
 func (h *House) wirePublic(f *folder) {
@@ -357,7 +357,7 @@ func (h *House) periodic() []job.Periodic {
 // serveAs names the processors and the sender once the declaration is known.
 func (h *House) serveAs() {
 	plan := h.Plan()
-	h.erase.House = plan.Controller.LegalName
+	h.erase.Controller = plan.Controller.LegalName
 	if h.mail.From == "" {
 		h.mail.From = fmt.Sprintf("%q <%s>", plan.Controller.LegalName, plan.Controller.Email)
 	}

@@ -5,11 +5,14 @@ import (
 	"embed"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
+	"github.com/tillid/tillid/internal/erase"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/law"
 	"github.com/tillid/tillid/internal/ledger"
@@ -51,19 +54,19 @@ func (h *House) overview(ctx context.Context, l text.Lang) (staff.Overview, erro
 		}
 	}
 	add(&o.Kept, "app.overview.erased", erased.Erased, "/erasures")
-	add(&o.Kept, "app.overview.held", max(0, held.Records-held.Overdue-held.DueSoon), "/retention")
-	add(&o.Due, "app.overview.due_soon", held.DueSoon, "/retention")
+	add(&o.Kept, "app.overview.held", max(0, held.Records-held.Overdue-held.DueSoon), "/retention?days=36500")
+	add(&o.Due, "app.overview.due_soon", held.DueSoon, "/retention?days=7")
 	add(&o.Due, "app.overview.cases_open", erased.Open, "/erasures")
-	add(&o.Broken, "app.overview.overdue", held.Overdue, "/retention")
+	add(&o.Broken, "app.overview.overdue", held.Overdue, "/retention?days=0")
 	add(&o.Broken, "app.overview.lying", erased.Lying, "/erasures")
 	add(&o.Broken, "app.overview.cases_late", erased.Overdue, "/erasures")
 	if erased.Erased > 0 {
 		o.Deleted = []staff.Line{{Label: text.T(l, "app.overview.erased", "Count", erased.Erased), Count: erased.Erased, Path: "/erasures"}}
 	}
-	return o, h.overviewRest(ctx, l, &o, erased.Waiting)
+	return o, h.overviewRest(ctx, l, &o)
 }
 
-func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview, waiting int) error {
+func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview) error {
 	undeclared, err := h.gateway.Undeclared(ctx, h.folder.db)
 	if err != nil {
 		return err
@@ -71,11 +74,9 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	if undeclared > 0 {
 		o.Drift = []staff.Line{{Label: text.T(l, "app.overview.drift", "Count", undeclared), Count: undeclared, Path: "/drift"}}
 	}
-	if waiting > 0 {
-		o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.waiting", "Count", waiting), Count: waiting, Path: "/erasures"})
-	}
-	if _, problems := h.Health(ctx); len(problems) > 0 {
-		o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.health", "Count", len(problems)), Count: len(problems)})
+	o.Alarms = h.alarms(ctx, l)
+	if err := h.openRequests(ctx, l, o); err != nil {
+		return err
 	}
 	rates, err := h.consent.Rates(ctx)
 	for _, r := range rates {
@@ -84,6 +85,48 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 		}
 	}
 	return err
+}
+
+// alarms are the problems of health, each with what to do and where.
+func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
+	_, problems := h.Health(ctx)
+	var list []staff.Alarm
+	for _, p := range problems {
+		what, do := web.Say(l, p)
+		list = append(list, staff.Alarm{What: what, Do: do, Path: whereToMend(p)})
+	}
+	return list
+}
+
+// openRequests lists people's requests that are not yet answered: what they
+// asked to have erased and a processor still holds. Access is answered at once.
+func (h *House) openRequests(ctx context.Context, l text.Lang, o *staff.Overview) error {
+	cases, err := h.erase.Cases(ctx, 200)
+	if err != nil {
+		return err
+	}
+	for _, c := range cases {
+		if c.State == erase.Open && c.Reason.Kind == erase.Request {
+			o.Requests = append(o.Requests, staff.Deadline{
+				Label: text.T(l, "app.overview.erasure", "At", text.Date(l, c.Opened.In(h.Plan().Loc))), Path: "/erasures/" + string(c.ID),
+				Days: int(math.Floor(c.Deadline.Sub(h.Now()).Hours() / 24)), Due: c.Deadline,
+			})
+		}
+	}
+	return nil
+}
+
+// whereToMend is the page of the Backoffice where a problem of health is seen to.
+func whereToMend(p *fault.Error) string {
+	feature, _, _ := strings.Cut(p.ID, ".")
+	switch feature {
+	case "erase":
+		return "/erasures"
+	case "retain":
+		return "/retention"
+	default:
+		return "/work"
+	}
 }
 
 // findings is what lint says about a plan, for the Backoffice.
@@ -104,14 +147,21 @@ func (h *House) findings(plan *policy.Plan, l text.Lang) []publish.Finding {
 	return list
 }
 
-// StaffRoutes are the pages that belong to no feature: the log.
+// StaffRoutes are the pages that belong to no feature: the log, and work in the background.
 func (h *House) StaffRoutes() []web.Route {
-	return []web.Route{{Pattern: "GET /log", Need: web.Policy, Handler: h.logPage}}
+	return []web.Route{
+		{Pattern: "GET /log", Need: web.Policy, Handler: h.logPage},
+		{Pattern: "GET /work", Need: web.StaffRead, Handler: h.showWork},
+		{Pattern: "POST /work/{id}/retry", Need: web.Admin, Handler: h.retryWork},
+	}
 }
 
 // StaffNav are their entries of the menu.
 func (h *House) StaffNav() []web.Nav {
-	return []web.Nav{{Path: "/log", TextID: "app.nav.log", Icon: "versions", Need: web.Policy, Order: 70}}
+	return []web.Nav{
+		{Path: "/log", TextID: "app.nav.log", Icon: "log", Need: web.Policy, Order: 70},
+		{Path: "/work", TextID: "app.nav.work", Icon: "settings", Need: web.StaffRead, Order: 71},
+	}
 }
 
 type logPage struct {
@@ -124,8 +174,22 @@ type logPage struct {
 
 type logEntry struct {
 	ledger.Entry
+	What       string // the kind of leaf, in words
 	Version    string
 	Commitment string
+}
+
+// leafWords says what a kind of leaf is: a feature's own word for it, else the kind.
+func leafWords(l text.Lang, kind string) string {
+	act, ofStaff := strings.CutPrefix(kind, "staff.")
+	s := text.T(l, "app.leaf."+kind)
+	if ofStaff {
+		s = text.T(l, "staff.act."+act)
+	}
+	if strings.HasPrefix(s, "⟦") {
+		return kind
+	}
+	return s
 }
 
 const logRows = 50
@@ -145,7 +209,7 @@ func (h *House) logPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	p := logPage{Frame: h.web.Backoffice(r), Checkpoint: string(checkpoint), Verifier: h.ledger.Signer.Verifier()}
 	for _, e := range entries {
-		p.Entries = append(p.Entries, logEntry{Entry: e, Version: short(e.Version), Commitment: short(hex.EncodeToString(e.Commitment))})
+		p.Entries = append(p.Entries, logEntry{Entry: e, What: leafWords(p.Lang, e.Kind), Version: short(e.Version), Commitment: short(hex.EncodeToString(e.Commitment))})
 	}
 	if n := len(entries); n == logRows && entries[n-1].Index > 0 {
 		p.Older = entries[n-1].Index

@@ -102,7 +102,7 @@ func (s *Service) certify(ctx context.Context, tx *db.Tx, c *Case, tasks []Task)
 
 func (s *Service) certificate(c *Case, tasks []Task) Certificate {
 	cert := Certificate{
-		Format: Format, ID: db.NewID(), Controller: s.House, Case: c.ID, Reason: c.Reason, Final: c.State == Ended, Result: c.Result,
+		Format: Format, ID: db.NewID(), Controller: s.Controller, Case: c.ID, Reason: c.Reason, Final: c.State == Ended, Result: c.Result,
 		Declaration: c.Version, Opened: c.Opened.UTC(), Deleted: c.Local.UTC(), KeysGone: c.KeysGone.UTC(), Issued: s.Now().UTC().Truncate(time.Millisecond),
 		Engine: "postgresql", Keys: c.Keys, Rows: c.Rows, Backups: s.backups(c), Leaves: c.Leaves, Key: s.Ledger.Signer.Verifier(),
 		Processors: []Line{}, Kept: []Line{}, CannotShow: []string{limitPostgres, limitBackups, limitHost, limitCopies},

@@ -29,18 +29,17 @@ import (
 
 // Service erases.
 type Service struct {
-	DB      *db.DB
-	Subject *subject.Service
-	Keys    *subject.Keys
-	Holders []subject.Holder
-	Connect *connect.Service
-	Ledger  *ledger.Log
-	Plan    func() *policy.Plan
-	Now     func() time.Time
-	Log     *slog.Logger
-	House   string     // the controller's name in certificates
-	Web     *web.House // frames of the Backoffice's pages
-	Site    *web.House // frames of public pages; Web when nil
+	DB         *db.DB
+	Subject    *subject.Service
+	Keys       *subject.Keys
+	Holders    []subject.Holder
+	Connect    *connect.Service
+	Ledger     *ledger.Log
+	Plan       func() *policy.Plan
+	Now        func() time.Time
+	Log        *slog.Logger
+	Controller string // its name in certificates
+	House      *web.House
 }
 
 // CaseID names a case of erasure. It cannot be guessed: it is also the address

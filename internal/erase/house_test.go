@@ -104,7 +104,7 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 	h.Service = &erase.Service{
 		DB: d, Subject: subjects, Keys: keys, Holders: []subject.Holder{notes}, Connect: outbox,
 		Ledger: &ledger.Log{DB: d, Origin: "eksempel.example/tillid", Signer: signer, Now: h.now},
-		Plan:   inForce, Now: h.now, Log: log, House: "Eksempel A/S", Web: &web.House{Plan: inForce},
+		Plan:   inForce, Now: h.now, Log: log, Controller: "Eksempel A/S", House: &web.House{Plan: inForce},
 	}
 	kinds := map[string]func(context.Context, []byte) error{}
 	for _, jobs := range []map[string]func(context.Context, []byte) error{h.Jobs(), outbox.Jobs()} {

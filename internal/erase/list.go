@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/subject"
 )
 
@@ -75,30 +76,31 @@ func (s *Service) Count(ctx context.Context, since time.Time) (Figures, error) {
 	return f, nil
 }
 
-// Health says what is wrong with erasures, in English; empty when all is well.
-func (s *Service) Health(ctx context.Context) ([]string, error) {
+// Health says what is wrong with erasures; empty when all is well.
+func (s *Service) Health(ctx context.Context) ([]*fault.Error, error) {
 	f, err := s.Count(ctx, s.Now())
 	if err != nil {
 		return nil, err
 	}
-	var says []string
+	var says []*fault.Error
 	for _, p := range []struct {
-		n    int
-		text string
+		n              int
+		id, text, hint string
 	}{
-		{f.Overdue, "%d erasures are past their deadline."},
-		{f.Lying, "%d times a processor said that it had deleted and still holds."},
-		{f.Waiting, "%d tasks of erasures wait for a person."},
+		{f.Overdue, "erase.late", "%d erasures are past their deadline.", "Open each and see what it waits for."},
+		{f.Lying, "erase.lying", "%d times a processor said that it had deleted and still holds.", "Ask the processor; the program goes on probing."},
+		{f.Waiting, "erase.waiting", "%d tasks of erasures wait for a person.", "Open the case, see to it by hand, and say so there."},
 	} {
 		if p.n > 0 {
-			says = append(says, fmt.Sprintf(p.text, p.n))
+			says = append(says, fault.New(fault.Unavailable, p.text, p.n).WithHint("%s", p.hint).In(p.id, "Count", p.n))
 		}
 	}
 	late, err := s.lateKeys(ctx)
 	if err != nil || !late {
 		return says, err
 	}
-	return append(says, "Keys of erased records are not destroyed yet."), nil
+	return append(says, fault.New(fault.Unavailable, "Keys of erased records are not destroyed yet.").
+		WithHint("Is the key store writable? The program goes on trying.").In("erase.late_keys")), nil
 }
 
 // lateKeys reports whether keys are still there ten minutes after their rows went.

@@ -62,7 +62,7 @@ func (s *Service) listPage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := listPage{Frame: s.Web.Backoffice(r), Figures: figures}
+	page := listPage{Frame: s.House.Backoffice(r), Figures: figures}
 	for _, c := range cases {
 		row := caseRow{Case: c, Overdue: c.State == Open && c.Deadline.Before(s.Now())}
 		if row.Records, row.Pending, err = countTasks(ctx, s.DB, c.ID); err != nil {
@@ -102,7 +102,7 @@ func (s *Service) casePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := casePage{Frame: s.Web.Backoffice(r), Case: *c, Overdue: c.State == Open && c.Deadline.Before(s.Now())}
+	page := casePage{Frame: s.House.Backoffice(r), Case: *c, Overdue: c.State == Open && c.Deadline.Before(s.Now())}
 	if _, err := newestNote(ctx, s.DB, c.ID); err == nil {
 		page.Certificate = true
 	}
@@ -169,11 +169,7 @@ func (s *Service) certificatePage(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	house := s.Site
-	if house == nil {
-		house = s.Web
-	}
-	page := certificatePage{Frame: house.Public(r), ID: id, Final: cert.Final}
+	page := certificatePage{Frame: s.House.Public(r), ID: id, Final: cert.Final}
 	page.Passages = cert.Describe(page.Lang)
 	return web.Render(w, http.StatusOK, pages, "certificate", web.Public, page)
 }

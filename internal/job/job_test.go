@@ -154,7 +154,7 @@ func TestBackOffUntilDead(t *testing.T) {
 			t.Errorf("a dead job ran: %d runs, %v", runs, err)
 		}
 		wrong, err := r.Health(t.Context())
-		if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], "1 jobs of kind hard have failed for good") {
+		if err != nil || len(wrong) != 1 || !strings.Contains(wrong[0].Msg, "1 jobs of kind hard have failed for good") {
 			t.Errorf("health: %q, %v", wrong, err)
 		}
 		dead, err := ListDead(t.Context(), d)
@@ -215,7 +215,7 @@ func TestVanishedWorker(t *testing.T) {
 			t.Fatalf("after renewal: %d runs, %v", runs, err)
 		}
 		c.advance(lease + grace)
-		if wrong, err := r.Health(t.Context()); err != nil || len(wrong) != 1 || !strings.Contains(wrong[0], "lost their worker") {
+		if wrong, err := r.Health(t.Context()); err != nil || len(wrong) != 1 || !strings.Contains(wrong[0].Msg, "lost their worker") {
 			t.Errorf("health: %q, %v", wrong, err)
 		}
 		next, err := claim(t.Context(), d, c.now())

@@ -37,6 +37,7 @@ type span struct{ Text, Href string }
 func (r *Room) Handler(log *slog.Logger) http.Handler {
 	pages := web.Parse(roomFiles)
 	mux := http.NewServeMux()
+	web.StaticRoutes(mux)
 	mux.Handle("GET /{$}", web.Wrap(log, func(w http.ResponseWriter, req *http.Request) error {
 		q := req.URL.Query().Get("q")
 		return web.Render(w, http.StatusOK, pages, "room.html", web.Public, roomList{r.frame(req), q, r.Find(q)})

@@ -126,7 +126,7 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	l := &ledger.Log{DB: data, Origin: "test", Signer: signer, Now: h.now}
 	letters := &mail.Service{DB: data, Keys: keys, From: "Prøve A/S <kontakt@proeve.example>", Relay: h.Room.Relay(), Now: h.now, Log: log}
 	conn := &connect.Service{DB: data, Keys: keys, Plan: current, Now: h.now, Log: log, Record: subjects.Get}
-	er := &erase.Service{DB: data, Subject: subjects, Keys: keys, Connect: conn, Ledger: l, Plan: current, Now: h.now, Log: log, House: "test", Web: site}
+	er := &erase.Service{DB: data, Subject: subjects, Keys: keys, Connect: conn, Ledger: l, Plan: current, Now: h.now, Log: log, Controller: "test", House: site}
 	h.Intake = &intake.Service{
 		DB: data, Plan: current, Subjects: subjects, Ledger: l, Mail: letters, House: site, Log: log, Now: h.now, Secret: secret, Hand: conn.Hand,
 	}

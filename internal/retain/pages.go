@@ -3,6 +3,7 @@ package retain
 import (
 	"embed"
 	"net/http"
+	"strconv"
 	"time"
 
 	"github.com/tillid/tillid/internal/erase"
@@ -35,14 +36,19 @@ func (s *Service) StaffNav() []web.Nav {
 
 type retentionPage struct {
 	web.Frame
-	Days   int
-	AsOf   time.Time
-	Lines  []lineRow
-	Runs   []Run
-	Tasks  []Task
-	Holds  []erase.Hold
-	Broken []string
+	Days    int
+	All     int // as many days as "all"
+	Periods []int
+	AsOf    time.Time
+	Lines   []lineRow
+	Runs    []Run
+	Tasks   []Task
+	Holds   []erase.Hold
+	Broken  []wrong
 }
+
+// wrong is something wrong with retention, and what to do about it.
+type wrong struct{ What, Do string }
 
 type lineRow struct {
 	Line
@@ -53,12 +59,28 @@ type lineRow struct {
 	Known       bool
 }
 
-// days is how far the page looks ahead.
-const days = 30
+// How far the page looks ahead, in days: what it does unasked, what it offers, and
+// the farthest that it takes.
+const (
+	lookAhead = 30
+	farthest  = 36500
+)
+
+func periods() []int { return []int{7, lookAhead, 365, farthest} }
+
+// daysOf is how far a request wants to look ahead.
+func daysOf(r *http.Request) int {
+	n, err := strconv.Atoi(r.URL.Query().Get("days"))
+	if err != nil || n < 0 || n > farthest {
+		return lookAhead
+	}
+	return n
+}
 
 func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
-	p := retentionPage{Frame: s.Web.Backoffice(r), Days: days, AsOf: s.Now().AddDate(0, 0, days)}
+	p := retentionPage{Frame: s.House.Backoffice(r), Days: daysOf(r), Periods: periods(), All: farthest}
+	p.AsOf = s.Now().AddDate(0, 0, p.Days)
 	lines, err := s.Forecast(ctx, p.AsOf)
 	if err != nil {
 		return err
@@ -75,8 +97,13 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 	if p.Holds, err = s.Erase.Holds(ctx, s.DB); err != nil {
 		return err
 	}
-	if p.Broken, err = s.Health(ctx); err != nil {
+	broken, err := s.Health(ctx)
+	if err != nil {
 		return err
+	}
+	for _, b := range broken {
+		what, do := web.Say(p.Lang, b)
+		p.Broken = append(p.Broken, wrong{what, do})
 	}
 	return web.Render(w, http.StatusOK, pages, "retention", web.Backoffice, p)
 }

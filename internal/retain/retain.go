@@ -12,6 +12,7 @@ import (
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
@@ -26,7 +27,7 @@ type Service struct {
 	Plan    func() *policy.Plan
 	Now     func() time.Time
 	Log     *slog.Logger
-	Web     *web.House // frames of pages
+	House   *web.House
 }
 
 // Every is how often the sweeper runs: a cycle.
@@ -175,23 +176,26 @@ func (s *Service) how(rule string) how {
 	return how{!byJob, r.Owner}
 }
 
-// Health says what is wrong with retention, in English; empty when all is well.
-func (s *Service) Health(ctx context.Context) ([]string, error) {
-	var says []string
+// Health says what is wrong with retention; empty when all is well.
+func (s *Service) Health(ctx context.Context) ([]*fault.Error, error) {
+	var says []*fault.Error
 	now := s.Now()
 	last, ok, err := lastRun(ctx, s.DB)
 	if err != nil {
 		return nil, err
 	}
 	if ok && now.Sub(last.Ended) > 2*Every+Every/2 {
-		says = append(says, "The retention sweeper has not run for "+now.Sub(last.Ended).Round(time.Minute).String()+".")
+		says = append(says, fault.New(fault.Unavailable, "The retention sweeper has not run for %s.", now.Sub(last.Ended).Round(time.Minute)).
+			WithHint("It runs by itself every %s. If this stays, start the program again.", Every).
+			In("retain.stands_still", "Count", int(now.Sub(last.Ended).Minutes())))
 	}
 	late, err := s.late(ctx, now.Add(-2*Every))
 	if err != nil {
 		return nil, err
 	}
 	if late > 0 {
-		says = append(says, fmt.Sprintf("%d records are overdue by more than two cycles.", late))
+		says = append(says, fault.New(fault.Unavailable, "%d records are overdue by more than two cycles.", late).
+			WithHint("The page Retention shows what failed in each run.").In("retain.late", "Count", late))
 	}
 	return says, nil
 }

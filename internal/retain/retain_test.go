@@ -85,9 +85,9 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 	subjects := &subject.Service{DB: d, Keys: keys, Plan: inForce, Now: h.now, Index: []byte("index")}
 	frames := &web.House{Plan: inForce}
 	h.Service = &Service{
-		DB: d, Subject: subjects, Plan: inForce, Now: h.now, Log: log, Web: frames,
+		DB: d, Subject: subjects, Plan: inForce, Now: h.now, Log: log, House: frames,
 		Erase: &erase.Service{
-			DB: d, Subject: subjects, Keys: keys, Holders: []subject.Holder{bare{}}, Plan: inForce, Now: h.now, Log: log, House: "Eksempel A/S", Web: frames,
+			DB: d, Subject: subjects, Keys: keys, Holders: []subject.Holder{bare{}}, Plan: inForce, Now: h.now, Log: log, Controller: "Eksempel A/S", House: frames,
 			Connect: &connect.Service{DB: d, Keys: keys, Plan: inForce, Now: h.now, Log: log, Record: subjects.Get},
 			Ledger:  &ledger.Log{DB: d, Origin: "eksempel.example/tillid", Signer: signer, Now: h.now},
 		},

@@ -10,13 +10,16 @@ import (
 // Overview is the first page of the Backoffice: are we keeping our promises?
 // Its texts are in the language that was asked for.
 type Overview struct {
-	Alarms            []Line // what must be seen to now
+	Alarms            []Alarm // what must be seen to now
 	Kept, Due, Broken Figure
 	Requests          []Deadline // people's requests that are open
 	Deleted           []Line     // this week, by what
 	Drift             []Line     // what the site did that the declaration does not say
 	Consent           []Rate
 }
+
+// Alarm is something that is wrong, what to do about it, and where.
+type Alarm struct{ What, Do, Path string }
 
 // Figure is a number with the list behind it.
 type Figure struct {

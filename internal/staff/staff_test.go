@@ -86,7 +86,7 @@ func (w *world) routes() []web.Route {
 func sampleOverview() Overview {
 	day := time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC)
 	return Overview{
-		Alarms:   []Line{{Label: "Zendesk svarer ikke på sletning", Count: 1, Path: "/x"}},
+		Alarms:   []Alarm{{What: "Zendesk svarer ikke på sletning.", Do: "Spørg dem.", Path: "/x"}},
 		Kept:     Figure{1248, []Line{{"Slettet til tiden", 1203, "/x"}, {"Anmodninger besvaret til tiden", 45, "/x"}}},
 		Due:      Figure{7, []Line{{"Henvendelser, der slettes i denne uge", 5, "/x"}, {"Anmodninger, der skal besvares", 2, "/x"}}},
 		Broken:   Figure{1, []Line{{"Sletning hos Zendesk ikke bekræftet", 1, "/x"}}},
