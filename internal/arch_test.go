@@ -39,6 +39,8 @@ var layers = [][]string{
 
 // modules are the modules the program may ask for by name, each with what it is for.
 var modules = map[string]string{
+	"github.com/andybalholm/brotli":            "reads pages that a site sends in br",
+	"github.com/klauspost/compress":            "reads pages that a site sends in zstd",
 	"codeberg.org/go-pdf/fpdf":                 "PDF of the documents, in pure Go",
 	"github.com/BurntSushi/toml":               "catalogue files",
 	"github.com/chromedp/cdproto":              "tests: the browser's protocol",

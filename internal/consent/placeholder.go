@@ -23,6 +23,7 @@ func (s *Service) Placeholder(r *http.Request, lang string, e struct {
 	Host          string
 	Title         string
 	Width, Height string
+	Src           string
 }) []byte {
 	o := s.offer()
 	l := s.langOf(r, lang)

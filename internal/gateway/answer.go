@@ -1,16 +1,11 @@
 package gateway
 
 import (
-	"compress/gzip"
-	"errors"
 	"fmt"
-	"io"
 	"mime"
 	"net/http"
 	"net/url"
 	"strings"
-
-	"github.com/tillid/tillid/internal/policy"
 )
 
 // incoming makes the site's answer fit for the visitor.
@@ -23,16 +18,27 @@ func (s *Service) incoming(resp *http.Response) error {
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}
-	kind, _, err := mime.ParseMediaType(h.Get("Content-Type"))
-	if err != nil {
-		kind = ""
-	}
+	kind, charset := contentType(h.Get("Content-Type"))
 	document := v.navigates && isDocument(kind)
+	if document && isHTML(kind) {
+		s.admit(v, h)
+	}
 	s.police(v, h, document || v.worker)
 	if document {
-		return s.rewrite(v, resp, kind)
+		return s.rewrite(v, resp, kind, charset)
+	}
+	if isHTML(kind) {
+		fetched(h)
 	}
 	return nil
+}
+
+func contentType(header string) (kind, charset string) {
+	kind, parameters, err := mime.ParseMediaType(header)
+	if err != nil {
+		return "", ""
+	}
+	return kind, parameters["charset"]
 }
 
 // isDocument reports whether a browser runs code of an answer of that type when
@@ -45,7 +51,9 @@ func isDocument(kind string) bool {
 	return strings.HasSuffix(kind, "+xml")
 }
 
-// police adds the policy beside the site's own; browsers apply both. What a
+func isHTML(kind string) bool { return kind == "text/html" || kind == "application/xhtml+xml" }
+
+// police adds the policies beside the site's own; browsers apply both. What a
 // visitor chose shows only in answers that no cache shares: all others carry the
 // strictest policy, the same for everybody.
 func (s *Service) police(v *visit, h http.Header, own bool) {
@@ -54,264 +62,147 @@ func (s *Service) police(v *visit, h http.Header, own bool) {
 		granted = v.services
 		private(h, len(granted) > 0)
 	}
-	name := "Content-Security-Policy-Report-Only"
-	if v.enforce() {
-		name = "Content-Security-Policy"
+	with := v.headersFor(granted)
+	if !v.enforce() {
+		h["Content-Security-Policy-Report-Only"] = append(h["Content-Security-Policy-Report-Only"], with.csp)
+		return
 	}
-	h.Add(name, v.header(granted))
+	h["Content-Security-Policy"] = append(h["Content-Security-Policy"], with.csp)
+	if own {
+		permit(h, with.permissions)
+	}
 }
 
 // private keeps an answer out of shared caches. One whose policy was widened is
 // not kept at all: a browser that goes back would show it again after a withdrawal.
 func private(h http.Header, widened bool) {
 	for _, name := range [...]string{"Etag", "Last-Modified", "Expires", "Age", "Surrogate-Control", "Cdn-Cache-Control", "Accept-Ranges"} {
-		h.Del(name)
+		delete(h, name)
 	}
 	cache := "private, no-cache"
 	if widened || strings.Contains(strings.ToLower(h.Get("Cache-Control")), "no-store") {
 		cache = "private, no-store"
 	}
-	h.Set("Cache-Control", cache)
-	h.Add("Vary", "Cookie, Sec-GPC")
+	h["Cache-Control"] = []string{cache}
+	h["Vary"] = append(h["Vary"], "Cookie, Sec-GPC")
 }
 
-// rewrite puts the banner's script and the placeholders into a page as it streams by.
-func (s *Service) rewrite(v *visit, resp *http.Response, kind string) error {
-	if kind != "text/html" && kind != "application/xhtml+xml" || resp.StatusCode == http.StatusPartialContent {
+// fetched marks a page that a script asked for: it is as the site sent it, so a
+// cache must not show it to somebody who goes there.
+func fetched(h http.Header) {
+	h["Vary"] = append(h["Vary"], "Sec-Fetch-Dest, Accept")
+	for _, name := range [...]string{"Surrogate-Control", "Cdn-Cache-Control"} {
+		delete(h, name)
+	}
+	if !strings.Contains(strings.ToLower(h.Get("Cache-Control")), "no-store") {
+		h["Cache-Control"] = []string{"private, no-cache"}
+	}
+}
+
+// rewrite puts the banner's script and the placeholders into a page as it streams
+// by, and makes inert what must not load. What cannot be read passes as it is: the
+// policy holds all the same.
+func (s *Service) rewrite(v *visit, resp *http.Response, kind, charset string) error {
+	if !isHTML(kind) || resp.StatusCode == http.StatusPartialContent || !readable(charset) {
 		return nil
 	}
 	h := resp.Header
-	body := resp.Body
-	switch strings.ToLower(h.Get("Content-Encoding")) {
-	case "", "identity":
-	case "gzip", "x-gzip":
-		if resp.Request.Method != http.MethodHead {
-			z, err := gzip.NewReader(body)
-			if errors.Is(err, io.EOF) { // an empty answer
-				return nil
-			}
-			if err != nil {
-				return fmt.Errorf("read compressed page: %w", err)
-			}
-			body = struct {
-				io.Reader
-				io.Closer
-			}{z, body}
-		}
-		h.Del("Content-Encoding")
-	default:
-		return nil // unreadable for us; the policy holds all the same
-	}
-	for _, name := range [...]string{"Content-Length", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest"} {
-		h.Del(name)
-	}
-	if resp.Request.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified {
+	empty := resp.Request.Method == http.MethodHead || resp.StatusCode == http.StatusNoContent || resp.StatusCode == http.StatusNotModified
+	encoding := h.Get("Content-Encoding")
+	if len(h["Content-Encoding"]) > 1 {
 		return nil
 	}
-	resp.Body = newRewriter(body, s.markup(v))
+	body, err := resp.Body, error(nil)
+	if !empty {
+		body, err = s.decoded(resp.Request.Context(), encoding, resp.Body)
+	} else if !decodable(encoding) {
+		return nil
+	}
+	switch {
+	case err == errEncoding:
+		return nil
+	case err != nil:
+		return fmt.Errorf("read page: %w", err)
+	}
+	for _, name := range [...]string{"Content-Encoding", "Content-Length", "Content-Md5", "Digest", "Repr-Digest", "Content-Digest"} {
+		delete(h, name)
+	}
+	resp.ContentLength = -1
+	if !empty {
+		m := s.markup(v)
+		m.utf8 = strings.EqualFold(charset, "utf-8")
+		resp.Body = newRewriter(body, m)
+	}
 	return nil
 }
 
-// markup returns what goes into the pages of a visit.
+// markup returns what goes into the pages of a visit, and out of them.
 func (s *Service) markup(v *visit) markup {
-	m := markup{}
+	m := markup{
+		nonce:  func() string { return v.nonce },
+		policy: func(p string) string { return s.admitTo(v, p) },
+		stop:   func(directive int, raw string) bool { return s.stops(v, directive, raw) },
+	}
+	guard := func(f func() []byte) []byte { return s.guarded(v, f) }
+	if s.First != nil {
+		m.first = func(lang string) []byte { return guard(func() []byte { return s.First(v.request, lang) }) }
+	}
 	if s.Head != nil {
-		m.head = func(lang string) []byte { return s.Head(v.request, lang) }
+		m.head = func(lang string) []byte { return guard(func() []byte { return s.Head(v.request, lang) }) }
 	}
 	if s.Foot != nil {
-		m.foot = func(lang string, embeds bool) []byte { return s.Foot(v.request, lang, embeds) }
-	}
-	m.link = func(rel, href string) bool {
-		host, leads := v.hint(rel, href)
-		if leads {
-			s.note(v, finding{Kind: "request", Subject: host, Detail: "link", Service: v.declares(&url.URL{Host: host})}, v.request.URL.Path)
+		m.foot = func(lang string, embeds bool) []byte {
+			return guard(func() []byte { return s.Foot(v.request, lang, embeds) })
 		}
-		return leads && v.enforce()
 	}
 	if s.Placeholder != nil && v.enforce() { // in observe mode browsers report frames themselves
-		m.embed = func(lang, src, title, width, height string) (string, []byte, bool) {
-			u, err := url.Parse(strings.TrimSpace(src))
-			if err != nil {
-				return "", nil, false // browsers load nothing from it either, or the policy stops it
-			}
-			service, stop := v.embed(u)
-			if !stop {
+		m.embed = func(lang string, directive int, e Embed) (string, []byte, bool) {
+			a, leads := addressOf(e.Src)
+			if !leads {
 				return "", nil, false
 			}
-			host := strings.ToLower(u.Hostname())
-			s.note(v, finding{Kind: "request", Subject: limited(host, 253), Detail: "frame-src", Service: service}, v.request.URL.Path)
-			return service, s.Placeholder(v.request, lang, Embed{service, host, title, width, height}), true
+			service, ok := v.allowed(directive, a)
+			if ok {
+				return "", nil, false
+			}
+			e.Service, e.Host = service, a.host
+			s.note(v, finding{Kind: "request", Subject: limited(a.host, 253), Detail: directives[directive].name, Service: service}, v.request.URL.Path)
+			return service, guard(func() []byte { return s.Placeholder(v.request, lang, e) }), true
 		}
 	}
 	return m
 }
 
-// hint reports whether a <link> makes the browser connect, ahead of any use, to a
-// host that the visitor has not said yes to. No policy governs all of these.
-func (v *visit) hint(rel, href string) (host string, leads bool) {
-	for kind := range strings.FieldsSeq(strings.ToLower(rel)) {
-		switch kind {
-		case "preconnect", "dns-prefetch", "prefetch", "prerender", "preload", "modulepreload":
-			host, own := v.leadsTo(strings.TrimSpace(href))
-			return limited(host, 253), !own
-		}
+// stops reports whether an address in a page must not be loaded. Browsers
+// themselves report in observe mode what the policy governs; the rest is listed here.
+func (s *Service) stops(v *visit, directive int, raw string) bool {
+	a, leads := addressOf(raw)
+	if !leads {
+		return false
 	}
-	return "", false
+	service, ok := v.allowed(directive, a)
+	if ok {
+		return false
+	}
+	if v.enforce() || directive == anyDirective {
+		detail := directives[directive].name
+		if directive == anyDirective {
+			detail = "link"
+		}
+		s.note(v, finding{Kind: "request", Subject: limited(a.host, 253), Detail: detail, Service: service}, v.request.URL.Path)
+	}
+	return v.enforce()
 }
 
-// filterDoors handles headers by which a page reaches other hosts outside its
-// policy: in observe mode they are listed, in enforce mode taken out.
-func (s *Service) filterDoors(v *visit, h http.Header) {
-	for _, name := range [...]string{"Link", "Nel", "Report-To", "Reporting-Endpoints", "Speculation-Rules", "Refresh"} {
-		values := h[name]
-		if len(values) == 0 {
-			continue
+// guarded returns what f does, and nothing when f breaks: the page goes on without.
+func (s *Service) guarded(v *visit, f func() []byte) (b []byte) {
+	defer func() {
+		if r := recover(); r != nil {
+			s.Log.ErrorContext(v.request.Context(), "markup for a page failed", "panic", fmt.Sprint(r))
+			b = nil
 		}
-		var kept []string
-		for _, value := range values {
-			for _, part := range parts(name, value) {
-				host, own := v.leadsTo(part)
-				if own {
-					kept = append(kept, part)
-					continue
-				}
-				s.note(v, finding{Kind: "header", Subject: name, Detail: host, Service: v.declares(&url.URL{Host: host})}, v.request.URL.Path)
-				if !v.enforce() {
-					kept = append(kept, part)
-				}
-			}
-		}
-		if h.Del(name); len(kept) > 0 {
-			h.Set(name, strings.Join(kept, ", "))
-		}
-	}
-}
-
-// parts splits a header into the values that are judged one by one.
-func parts(name, value string) []string {
-	if name != "Link" {
-		return []string{value}
-	}
-	var all []string
-	for value != "" {
-		end := strings.IndexByte(value, '>')
-		if end < 0 {
-			return append(all, strings.TrimSpace(value))
-		}
-		next := strings.Index(value[end:], ",")
-		if next < 0 {
-			return append(all, strings.TrimSpace(value))
-		}
-		all = append(all, strings.TrimSpace(value[:end+next]))
-		value = strings.TrimSpace(value[end+next+1:])
-	}
-	return all
-}
-
-// leadsTo reports whether every address in a header's value stays on the house's
-// sites or with a granted service, and else the first host that does not.
-func (v *visit) leadsTo(value string) (host string, own bool) {
-	for rest := value; ; {
-		i := strings.Index(rest, "//")
-		if i < 0 {
-			return "", true
-		}
-		rest = rest[i+2:]
-		end := strings.IndexFunc(rest, func(r rune) bool { return strings.ContainsRune(`/?#">;,' )}`, r) })
-		if end < 0 {
-			end = len(rest)
-		}
-		u := &url.URL{Scheme: "https", Host: rest[:end]}
-		if rest = rest[end:]; v.ownHost(u) {
-			continue
-		}
-		allowed := false
-		for j := range v.compiled.services {
-			t := &v.compiled.services[j]
-			for _, src := range t.sources {
-				allowed = allowed || v.may(t) && src.matchesHost(u)
-			}
-		}
-		if !allowed {
-			return strings.ToLower(u.Hostname()), false
-		}
-	}
-}
-
-// filterCookies holds the site's cookies against declaration and choice: in
-// observe mode what is not declared or not allowed is listed, in enforce mode
-// it is taken out. The site never sets Tillid's own.
-func (s *Service) filterCookies(v *visit, h http.Header) {
-	lines := h["Set-Cookie"]
-	if len(lines) == 0 {
-		return
-	}
-	kept := lines[:0]
-	for _, line := range lines {
-		name, _, _ := strings.Cut(line, "=")
-		if name = strings.TrimSpace(name); strings.HasPrefix(name, ownCookie) {
-			continue
-		}
-		d := v.deviceOf(name)
-		if d != nil && v.allows(d) || deletes(line) {
-			kept = append(kept, line)
-			continue
-		}
-		f := finding{Kind: "cookie", Subject: limited(name, 100)}
-		if d != nil {
-			f.Service, f.Subject = d.Service, d.ID
-			if f.Service == "" {
-				f.Service = d.Purpose
-			}
-		}
-		s.note(v, f, v.request.URL.Path)
-		if !v.enforce() {
-			kept = append(kept, line)
-		}
-	}
-	if h["Set-Cookie"] = kept; len(kept) == 0 {
-		h.Del("Set-Cookie")
-	}
-}
-
-// deletes reports whether a Set-Cookie line only deletes.
-func deletes(line string) bool {
-	c, err := http.ParseSetCookie(line)
-	return err == nil && c.MaxAge < 0
-}
-
-// deviceOf returns the declaration of a cookie, or nil.
-func (c *compiled) deviceOf(name string) *policy.DeviceAccess {
-	if d := c.device[name]; d != nil {
-		return d
-	}
-	for _, d := range c.patterns {
-		if strings.HasPrefix(name, strings.TrimSuffix(d.ID, "*")) {
-			return d
-		}
-	}
-	return nil
-}
-
-// allows reports whether a visitor's choice allows a declared cookie.
-func (v *visit) allows(d *policy.DeviceAccess) bool {
-	if d.Category == "necessary" {
-		return true
-	}
-	if d.Service != "" {
-		for i := range v.compiled.services {
-			if t := &v.compiled.services[i]; t.id == d.Service {
-				return v.may(t)
-			}
-		}
-	}
-	for _, p := range v.purposes {
-		if p == d.Purpose {
-			return true
-		}
-	}
-	p := v.plan.Purpose(d.Purpose)
-	return d.Service == "" && p != nil && p.Basis != nil && !p.Basis.Consent()
+	}()
+	return f()
 }
 
 // relocate makes redirects to the upstream's own address relative.
@@ -321,7 +212,7 @@ func relocate(v *visit, h http.Header) {
 		return
 	}
 	u, err := url.Parse(at)
-	if err != nil || u.Host != v.site.upstream.Host || v.ownHost(u) {
+	if err != nil || u.Host != v.site.upstream.Host || v.siteOf(u.Host) != nil {
 		return
 	}
 	u.Scheme, u.Host, u.User = "", "", nil

@@ -1,64 +1,89 @@
 package gateway
 
 import (
-	"net"
 	"net/url"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tillid/tillid/internal/policy"
 )
 
+// The directives, by their place in the table below.
+const (
+	anyDirective = iota // default-src: what has no directive of its own, such as prefetching
+	scriptDirective
+	styleDirective
+	imageDirective
+	connectDirective
+	frameDirective
+	fontDirective
+	mediaDirective
+	formDirective
+	workerDirective
+	manifestDirective
+	objectDirective
+	baseDirective
+)
+
 // directives are the parts of the policy, each with what the site itself may
 // always do. The site's own inline code, workers, blobs and data addresses keep
-// working: what is stopped is other hosts.
+// working: what is stopped is other hosts. script-src and style-src stand for
+// their -elem and -attr forms, frame-src and worker-src for child-src.
 var directives = [...]struct {
 	name, own string
 	hosts     func(policy.Hosts) []string
 }{
-	{"default-src", "'self' data: blob:", nil},
-	{"script-src", "'self' 'unsafe-inline' 'unsafe-eval' data: blob:", func(h policy.Hosts) []string { return h.Script }},
-	{"style-src", "'self' 'unsafe-inline' data: blob:", func(h policy.Hosts) []string { return h.Style }},
-	{"img-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Image }},
-	{"connect-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Connect }},
-	{"frame-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Frame }},
-	{"font-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Font }},
-	{"media-src", "'self' data: blob: mediastream:", func(h policy.Hosts) []string { return h.Media }},
-	{"form-action", "'self'", func(h policy.Hosts) []string { return h.Form }},
-	{"worker-src", "'self' data: blob:", nil},
-	{"manifest-src", "'self' data:", nil},
-	{"object-src", "'self' data: blob:", nil},
+	anyDirective:      {"default-src", "'self' data: blob:", nil},
+	scriptDirective:   {"script-src", "'self' 'unsafe-inline' 'unsafe-eval' data: blob:", func(h policy.Hosts) []string { return h.Script }},
+	styleDirective:    {"style-src", "'self' 'unsafe-inline' data: blob:", func(h policy.Hosts) []string { return h.Style }},
+	imageDirective:    {"img-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Image }},
+	connectDirective:  {"connect-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Connect }},
+	frameDirective:    {"frame-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Frame }},
+	fontDirective:     {"font-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Font }},
+	mediaDirective:    {"media-src", "'self' data: blob: mediastream:", func(h policy.Hosts) []string { return h.Media }},
+	formDirective:     {"form-action", "'self'", func(h policy.Hosts) []string { return h.Form }},
+	workerDirective:   {"worker-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Worker }},
+	manifestDirective: {"manifest-src", "'self' data:", func(h policy.Hosts) []string { return h.Manifest }},
+	objectDirective:   {"object-src", "'self' data: blob:", func(h policy.Hosts) []string { return h.Object }},
+	baseDirective:     {"base-uri", "'self'", nil},
 }
 
 const reportPath = "/_tillid/csp"
 
 // compiled is what the gateway needs of one Plan.
 type compiled struct {
-	plan     *policy.Plan
-	sites    map[string]*siteTable // by site id
-	own      string                // the site's own hosts, as sources
-	services []serviceTable        // in the declaration's order
-	device   map[string]*policy.DeviceAccess
-	patterns []*policy.DeviceAccess // those whose name ends in *
+	plan        *policy.Plan
+	sites       map[string]*siteTable // by host, in lower case, as the declaration writes it
+	own         string                // the site's own hosts, as sources
+	services    []serviceTable        // in the declaration's order
+	device      map[string]*policy.DeviceAccess
+	patterns    []*policy.DeviceAccess // those whose name ends in *
+	strictest   string                 // the policy of somebody who said yes to nothing
+	permissions string                 // likewise
 
 	mu      sync.Mutex
-	headers map[string]string // by the granted services
+	headers map[string]headers // by the granted services
 }
+
+// headers are what a page of one choice is answered with.
+type headers struct{ csp, permissions string }
 
 type siteTable struct {
 	id       string
 	upstream *url.URL
 	enforce  bool
+	grace    policy.Duration
 }
 
 // serviceTable is a service's part of the policy.
 type serviceTable struct {
 	id       string
 	gated    bool
-	fragment [len(directives)]string // each begins with a space, or is empty
-	sources  []source
-	frames   []source
+	ads      bool
+	fragment [len(directives)]string   // each begins with a space, or is empty
+	sources  [len(directives)][]source // what the fragments say
 }
 
 // compiled returns the tables of the plan in force, made when it changed.
@@ -76,25 +101,15 @@ func (s *Service) compiled() *compiled {
 }
 
 func compile(plan *policy.Plan) *compiled {
-	c := &compiled{plan: plan, sites: map[string]*siteTable{}, device: map[string]*policy.DeviceAccess{}, headers: map[string]string{}}
+	c := &compiled{plan: plan, sites: map[string]*siteTable{}, device: map[string]*policy.DeviceAccess{}, headers: map[string]headers{}}
 	if plan == nil {
 		return c
 	}
 	for i := range plan.Sites {
-		site := &plan.Sites[i]
-		table := &siteTable{id: site.ID, enforce: site.Mode == "enforce"}
-		if u, err := url.Parse(site.Upstream); err == nil && u.Host != "" {
-			table.upstream = u
-		}
-		c.sites[site.ID] = table
-		for _, host := range site.Hosts {
-			if usable(host) {
-				c.own += " " + host
-			}
-		}
+		c.addSite(&plan.Sites[i])
 	}
 	for i := range plan.Services {
-		c.services = append(c.services, compileService(&plan.Services[i]))
+		c.services = append(c.services, compileService(plan, &plan.Services[i]))
 	}
 	for i := range plan.Device {
 		d := &plan.Device[i]
@@ -106,23 +121,45 @@ func compile(plan *policy.Plan) *compiled {
 			c.device[d.ID] = d
 		}
 	}
+	none := c.join(nil)
+	c.strictest, c.permissions = none.csp, none.permissions
 	return c
 }
 
-func compileService(svc *policy.Service) serviceTable {
+// usualGrace is how long an undeclared cookie passes after it was first listed.
+var usualGrace = policy.Duration{Set: true, Days: 7}
+
+func (c *compiled) addSite(site *policy.Site) {
+	table := &siteTable{id: site.ID, enforce: site.Mode == "enforce", grace: site.Grace}
+	if !table.grace.Set {
+		table.grace = usualGrace
+	}
+	if u, err := url.Parse(site.Upstream); err == nil && u.Host != "" {
+		table.upstream = u
+	}
+	for _, host := range site.Hosts {
+		if c.sites[strings.ToLower(host)] == nil {
+			c.sites[strings.ToLower(host)] = table
+		}
+		if usable(host) {
+			c.own += " " + host
+		}
+	}
+}
+
+func compileService(plan *policy.Plan, svc *policy.Service) serviceTable {
 	t := serviceTable{id: svc.ID, gated: svc.Gate != "none"}
+	if p := plan.Purpose(svc.Purpose); p != nil {
+		t.ads = p.Ads
+	}
 	for i, d := range directives {
 		if d.hosts == nil {
 			continue
 		}
 		for _, host := range d.hosts(svc.Hosts) {
-			if !usable(host) {
-				continue
-			}
-			t.fragment[i] += " " + host
-			t.sources = append(t.sources, parseSource(host))
-			if d.name == "frame-src" {
-				t.frames = append(t.frames, parseSource(host))
+			if usable(host) {
+				t.fragment[i] += " " + host
+				t.sources[i] = append(t.sources[i], parseSource(host))
 			}
 		}
 	}
@@ -138,22 +175,36 @@ func usable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || strings.ContainsRune(`;,'"`, r) })
 }
 
-// siteOf returns the site of a Host header, or nil.
+// siteOf returns the site of a host, with or without its port, or nil.
 func (c *compiled) siteOf(host string) *siteTable {
-	if c.plan == nil {
-		return nil
+	host = lowered(host)
+	if t := c.sites[host]; t != nil {
+		return t
 	}
-	if site := c.plan.SiteByHost(host); site != nil {
-		return c.sites[site.ID]
+	if i := strings.LastIndexByte(host, ':'); i > strings.LastIndexByte(host, ']') {
+		return c.sites[host[:i]]
 	}
 	return nil
+}
+
+// lowered is strings.ToLower for the host that nearly always is so already.
+func lowered(s string) string {
+	for i := range len(s) {
+		if 'A' <= s[i] && s[i] <= 'Z' || s[i] >= 0x80 {
+			return strings.ToLower(s)
+		}
+	}
+	return s
 }
 
 // maxHeaders bounds how many different sets of choices are remembered.
 const maxHeaders = 1024
 
-// header returns the policy of a visitor who said yes to the services.
-func (c *compiled) header(granted []string) string {
+// headersFor returns the headers of a visitor who said yes to the services.
+func (c *compiled) headersFor(granted []string) headers {
+	if len(granted) == 0 {
+		return headers{c.strictest, c.permissions}
+	}
 	key := strings.Join(granted, " ")
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -167,12 +218,12 @@ func (c *compiled) header(granted []string) string {
 	return h
 }
 
-func (c *compiled) join(granted []string) string {
+func (c *compiled) join(granted []string) headers {
 	var b strings.Builder
 	for i, d := range directives {
 		b.WriteString(d.name + " " + d.own + c.own)
 		for j := range c.services {
-			if s := &c.services[j]; !s.gated || slices.Contains(granted, s.id) {
+			if s := &c.services[j]; s.granted(granted) {
 				b.WriteString(s.fragment[i])
 			}
 		}
@@ -182,80 +233,68 @@ func (c *compiled) join(granted []string) string {
 		b.WriteString("webrtc 'block'; ")
 	}
 	b.WriteString("report-uri " + reportPath)
-	return b.String()
+	return headers{b.String(), c.permissionsOf(granted)}
+}
+
+func (t *serviceTable) granted(services []string) bool {
+	return !t.gated || slices.Contains(services, t.id)
 }
 
 // may reports whether a visitor's choice allows a service.
-func (v *visit) may(s *serviceTable) bool { return !s.gated || slices.Contains(v.services, s.id) }
+func (v *visit) may(t *serviceTable) bool { return t.granted(v.services) }
 
-// embed reports whether an iframe's address must not be loaded: another host that
-// is not declared (then service is ""), or one that the visitor has not said yes to.
-func (v *visit) embed(u *url.URL) (service string, stop bool) {
-	if u.Host == "" || v.ownHost(u) || u.Scheme != "" && !reaches(u.Scheme) {
-		return "", false
+// allowed reports whether a visit may load an address under a directive: it is on
+// the house's own sites, or of a service that needs no consent or has it. Else
+// service is the one that declares the address, or "" when none does.
+func (v *visit) allowed(directive int, a address) (service string, ok bool) {
+	if v.house(a) {
+		return "", true
 	}
 	for i := range v.compiled.services {
-		s := &v.compiled.services[i]
-		if slices.ContainsFunc(s.frames, func(f source) bool { return f.matches(u) }) {
-			if v.may(s) {
-				return "", false
+		t := &v.compiled.services[i]
+		for d := range directives {
+			if directive != anyDirective && directive != d || !anyMatches(t.sources[d], a, directive == anyDirective) {
+				continue
 			}
-			service = s.id
+			if v.may(t) {
+				return "", true
+			}
+			service = t.id
 		}
 	}
-	return service, true
+	if service == "" {
+		service = v.declares(a)
+	}
+	return service, false
+}
+
+func anyMatches(list []source, a address, hostOnly bool) bool {
+	for i := range list {
+		if list[i].matchesHost(a) && (hostOnly || list[i].matchesPath(a)) {
+			return true
+		}
+	}
+	return false
 }
 
 // declares returns the service that a host is declared for, or "".
-func (c *compiled) declares(u *url.URL) string {
+func (c *compiled) declares(a address) string {
 	for i := range c.services {
-		if slices.ContainsFunc(c.services[i].sources, func(s source) bool { return s.host != "" && s.matchesHost(u) }) {
-			return c.services[i].id
+		for _, list := range c.services[i].sources {
+			if anyMatches(list, a, true) {
+				return c.services[i].id
+			}
 		}
 	}
 	return ""
 }
 
-// ownHost reports whether an address is on one of the house's sites.
-func (c *compiled) ownHost(u *url.URL) bool {
-	return c.siteOf(u.Host) != nil
+// house reports whether an address is on one of the house's sites.
+func (c *compiled) house(a address) bool {
+	return c.sites[a.host] != nil || a.port != "" && c.sites[a.host+":"+a.port] != nil
 }
 
-// source is a host source of Content Security Policy level 3.
-type source struct {
-	scheme, host, port, path string
-	below                    bool // *.host
-}
-
-func parseSource(s string) source {
-	var src source
-	if scheme, rest, ok := strings.Cut(s, "://"); ok {
-		src.scheme, s = strings.ToLower(scheme), rest
-	}
-	if i := strings.IndexByte(s, '/'); i >= 0 {
-		s, src.path = s[:i], s[i:]
-	}
-	if host, port, err := net.SplitHostPort(s); err == nil {
-		s, src.port = host, port
-	}
-	src.host, src.below = strings.CutPrefix(strings.ToLower(s), "*.")
-	return src
-}
-
-func (s source) matches(u *url.URL) bool {
-	if !s.matchesHost(u) {
-		return false
-	}
-	if s.path == "" || s.path == "/" || s.path == u.Path {
-		return true
-	}
-	return strings.HasSuffix(s.path, "/") && strings.HasPrefix(u.Path, s.path)
-}
-
-func (s source) matchesHost(u *url.URL) bool {
-	host := strings.ToLower(u.Hostname())
-	if s.below && !strings.HasSuffix(host, "."+s.host) || !s.below && host != s.host {
-		return false
-	}
-	return s.port == "" || s.port == "*" || s.port == u.Port()
+// graceEnds returns when a cookie that was first listed at a moment no longer passes.
+func (v *visit) graceEnds(listed time.Time) time.Time {
+	return v.site.grace.After(listed, time.UTC)
 }

@@ -50,9 +50,11 @@ const (
 	forgetIn   = 90 * 24 * time.Hour // what was not seen for so long
 )
 
-// note counts a finding on a page.
-func (s *Service) note(v *visit, f finding, page string) {
-	f.Site, f.Enforced, f.Page = v.site.id, v.enforce(), template(page)
+// note counts a finding on a page; in enforce mode it was stopped.
+func (s *Service) note(v *visit, f finding, page string) { s.noteAs(v, f, page, v.enforce()) }
+
+func (s *Service) noteAs(v *visit, f finding, page string, stopped bool) {
+	f.Site, f.Enforced, f.Page = v.site.id, stopped, template(page)
 	now := s.Now()
 	s.drift.mu.Lock()
 	defer s.drift.mu.Unlock()
@@ -82,15 +84,41 @@ func (s *Service) flush(ctx context.Context, now bool) error {
 	found := s.drift.found
 	s.drift.found, s.drift.flushed = nil, at
 	s.drift.mu.Unlock()
-	return s.store(ctx, found)
+	if err := s.store(ctx, found); err != nil {
+		return err
+	}
+	return s.readListed(ctx)
 }
 
 // Periodic returns the gateway's periodic work.
 func (s *Service) Periodic() []job.Periodic {
 	return []job.Periodic{
-		{Name: "gateway.drift", Every: 30 * time.Second, Run: func(ctx context.Context) error { return s.flush(ctx, true) }},
+		{Name: "gateway.drift", Every: 30 * time.Second, Run: s.refresh},
 		{Name: "gateway.forget", Every: 24 * time.Hour, Run: s.forget},
 	}
+}
+
+// refresh stores what was gathered and reads what other replicas have listed.
+func (s *Service) refresh(ctx context.Context) error {
+	if err := s.flush(ctx, true); err != nil {
+		return err
+	}
+	return s.readListed(ctx)
+}
+
+// listing is which undeclared cookies were listed, and since when.
+type listing struct {
+	mu    sync.Mutex
+	since map[[2]string]time.Time // by site and name; nil before the table was read
+}
+
+// listedSince returns when a cookie was first listed. One that only waits in
+// memory, or that cannot be looked up, is not listed yet.
+func (s *Service) listedSince(site, name string) (time.Time, bool) {
+	s.listed.mu.Lock()
+	defer s.listed.mu.Unlock()
+	at, ok := s.listed.since[[2]string{site, name}]
+	return at, ok
 }
 
 // template makes a page's path fit to be kept: segments that may name a person
@@ -198,12 +226,12 @@ func readReports(w http.ResponseWriter, r *http.Request) ([]report, error) {
 
 // heed notes a report that is about another host and about a page of this site.
 func (s *Service) heed(v *visit, rep report) {
-	blocked, err := url.Parse(rep.Blocked)
-	if err != nil || blocked.Host == "" || !reaches(blocked.Scheme) || v.ownHost(blocked) {
+	blocked, leads := addressOf(rep.Blocked)
+	if !leads || v.house(blocked) {
 		return
 	}
 	page, err := url.Parse(rep.Document)
-	if err != nil || !v.ownHost(page) {
+	if err != nil || v.siteOf(page.Host) == nil {
 		return
 	}
 	directive := rep.Directive
@@ -211,14 +239,8 @@ func (s *Service) heed(v *visit, rep report) {
 		directive, _, _ = strings.Cut(rep.Violated, " ")
 	}
 	s.note(v, finding{
-		Kind: "request", Subject: limited(strings.ToLower(blocked.Hostname()), 253), Detail: known(directive), Service: v.declares(blocked),
+		Kind: "request", Subject: limited(blocked.host, 253), Detail: known(directive), Service: v.declares(blocked),
 	}, page.Path)
-}
-
-// reaches reports whether a scheme is one by which pages reach other hosts; those
-// of browsers' extensions are not.
-func reaches(scheme string) bool {
-	return scheme == "http" || scheme == "https" || scheme == "ws" || scheme == "wss"
 }
 
 // known returns the directive when it is one.

@@ -12,6 +12,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -51,19 +52,26 @@ type Service struct {
 	// Limit returns an error when a request's network sends too many reports.
 	Limit func(*http.Request) error
 
+	// First returns what goes before the first script of a page's head: signals
+	// that have to be there before any tag reads them. It may be nil.
+	First func(r *http.Request, lang string) []byte
+
 	current atomic.Pointer[compiled]
 	drift   tally
+	listed  listing
 	once    sync.Once
 	proxy   *httputil.ReverseProxy
+	large   large
 }
 
-// Embed is an iframe that must not load: of a declared service that the visitor
+// Embed is an iframe, object or embed that must not load: of a declared service that the visitor
 // has not said yes to, or of a host that is not declared at all.
 type Embed = struct {
 	Service       string // "" when the host is not declared
 	Host          string
-	Title         string // the iframe's own title, or ""
+	Title         string // the element's own title, or ""
 	Width, Height string // as its attributes say, or ""
+	Src           string // the address it would load
 }
 
 // maxBody is the largest body of a request that is passed to the site.
@@ -78,6 +86,7 @@ type visit struct {
 	purposes  []string
 	navigates bool // asks for a document, not for a part of one
 	worker    bool
+	nonce     string // that the site's own policy knows for our elements, or ""
 }
 
 func (v *visit) enforce() bool { return v.site.enforce }
@@ -91,7 +100,7 @@ func visitOf(r *http.Request) *visit {
 
 // Handler passes requests to the site that belongs to their host.
 func (s *Service) Handler() http.Handler {
-	s.once.Do(func() { s.proxy = s.newProxy() })
+	s.once.Do(func() { s.proxy, s.large = s.newProxy(), make(large, maxLarge) })
 	return http.HandlerFunc(s.serve)
 }
 
@@ -125,17 +134,32 @@ func Ours(p string) bool {
 func (s *Service) visit(r *http.Request) *visit {
 	c := s.compiled()
 	v := &visit{compiled: c, request: r, site: c.siteOf(r.Host)}
-	if s.Granted != nil && c.plan != nil {
-		v.services, v.purposes = s.Granted(r)
-	}
 	v.navigates, v.worker = destination(r)
+	s.ask(v)
 	return v
+}
+
+// ask reads the visitor's choice; when that breaks, nothing is granted.
+func (s *Service) ask(v *visit) {
+	if s.Granted == nil || v.plan == nil {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			s.Log.ErrorContext(v.request.Context(), "a choice cannot be read", "panic", fmt.Sprint(r))
+			v.services, v.purposes = nil, nil
+		}
+	}()
+	v.services, v.purposes = s.Granted(v.request)
 }
 
 // destination says whether a request asks for a document or for a worker.
 // Browsers tell (Sec-Fetch-Dest); where they do not, as on plain http, the Accept
 // header of a navigation names HTML first.
 func destination(r *http.Request) (document, worker bool) {
+	if strings.HasPrefix(r.Header.Get("Sec-Purpose"), "prefetch") {
+		return true, false // shown later as it comes now
+	}
 	switch r.Header.Get("Sec-Fetch-Dest") {
 	case "document", "iframe", "frame", "embed", "object", "fencedframe":
 		return true, false
@@ -203,28 +227,6 @@ func (s *Service) forwarded(p *httputil.ProxyRequest) {
 	h.Set("X-Forwarded-Proto", "http")
 	if web.HTTPS(p.In) {
 		h.Set("X-Forwarded-Proto", "https")
-	}
-}
-
-// ownCookie begins the names of Tillid's cookies, which are none of the site's business.
-const ownCookie = "tillid_"
-
-func hideCookies(h http.Header) {
-	lines := h["Cookie"]
-	for i, line := range lines {
-		if !strings.Contains(line, ownCookie) {
-			continue
-		}
-		var kept []string
-		for part := range strings.SplitSeq(line, ";") {
-			if part = strings.TrimSpace(part); part != "" && !strings.HasPrefix(part, ownCookie) {
-				kept = append(kept, part)
-			}
-		}
-		lines[i] = strings.Join(kept, "; ")
-	}
-	if len(lines) == 1 && lines[0] == "" {
-		delete(h, "Cookie")
 	}
 }
 

@@ -3,7 +3,9 @@ package gateway
 import (
 	"bufio"
 	"bytes"
+	"compress/flate"
 	"compress/gzip"
+	"compress/zlib"
 	"context"
 	"fmt"
 	"io"
@@ -19,8 +21,10 @@ import (
 	"time"
 
 	"github.com/PuerkitoBio/goquery"
+	"github.com/andybalholm/brotli"
 	"github.com/google/go-cmp/cmp"
 	"github.com/jba/templatecheck"
+	"github.com/klauspost/compress/zstd"
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/db/dbtest"
@@ -235,6 +239,7 @@ func TestCookiesOfTheSite(t *testing.T) {
 	} {
 		g := newRig(t, test.mode, site)
 		g.services, g.purposes = test.services, test.purposes
+		g.listed.since = map[[2]string]time.Time{{"main", "undeclared"}: g.now.AddDate(0, 0, -7)}
 		if got := names(g.get("/")); !slices.Equal(got, test.want) {
 			t.Errorf("%s %v: %v, want %v", test.mode, test.services, got, test.want)
 		}
@@ -290,14 +295,27 @@ func TestWhatIsRewritten(t *testing.T) {
 	io.WriteString(z, html)
 	z.Close()
 	g := newRig(t, "enforce", func(w http.ResponseWriter, r *http.Request) {
+		if encoded := encodings(t, html)[r.URL.Path[1:]]; encoded != nil {
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Encoding", strings.TrimPrefix(r.URL.Path[1:], "raw-"))
+			w.Write(encoded)
+			return
+		}
 		switch r.URL.Path {
 		case "/gzip":
 			w.Header().Set("Content-Type", "text/html")
 			w.Header().Set("Content-Encoding", "gzip")
 			w.Write(zipped.Bytes())
-		case "/br":
+		case "/odd":
 			w.Header().Set("Content-Type", "text/html")
-			w.Header().Set("Content-Encoding", "br")
+			w.Header().Set("Content-Encoding", "sdch")
+			io.WriteString(w, html)
+		case "/broken-br", "/broken-zstd", "/broken-deflate":
+			w.Header().Set("Content-Type", "text/html")
+			w.Header().Set("Content-Encoding", strings.TrimPrefix(r.URL.Path, "/broken-"))
+			io.WriteString(w, html)
+		case "/wide":
+			w.Header().Set("Content-Type", "text/html; charset=UTF-16LE")
 			io.WriteString(w, html)
 		case "/text":
 			w.Header().Set("Content-Type", "text/plain")
@@ -322,7 +340,8 @@ func TestWhatIsRewritten(t *testing.T) {
 		want       string
 	}{
 		{"/", "document", 200, want}, {"/", "iframe", 200, want}, {"/gzip", "document", 200, want}, {"/missing", "document", 404, want},
-		{"/br", "document", 200, html}, {"/text", "document", 200, html}, {"/", "empty", 200, html}, {"/gzip", "empty", 200, zipped.String()},
+		{"/br", "document", 200, want}, {"/zstd", "document", 200, want}, {"/deflate", "document", 200, want}, {"/raw-deflate", "document", 200, want},
+		{"/odd", "document", 200, html}, {"/wide", "document", 200, html}, {"/broken-br", "document", 503, ""}, {"/broken-zstd", "document", 503, ""}, {"/text", "document", 200, html}, {"/", "empty", 200, html}, {"/gzip", "empty", 200, zipped.String()},
 		{"/broken", "document", 503, ""},
 	} {
 		resp := g.get(test.path, "Sec-Fetch-Dest", test.dest)
@@ -351,6 +370,31 @@ func TestWhatIsRewritten(t *testing.T) {
 	if got := body(t, resp); strings.Contains(got, "box") || !strings.Contains(got, "head da") || resp.Header.Get("Content-Security-Policy") != "" || resp.Header.Get("Content-Security-Policy-Report-Only") == "" {
 		t.Errorf("observe: %s %v", got, resp.Header)
 	}
+}
+
+// encodings are a page in every encoding that the gateway reads, by name.
+func encodings(t testing.TB, page string) map[string][]byte {
+	t.Helper()
+	all := map[string][]byte{}
+	write := func(name string, make func(io.Writer) (io.WriteCloser, error)) {
+		var b bytes.Buffer
+		w, err := make(&b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(w, page); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		all[name] = b.Bytes()
+	}
+	write("br", func(w io.Writer) (io.WriteCloser, error) { return brotli.NewWriter(w), nil })
+	write("zstd", func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) })
+	write("deflate", func(w io.Writer) (io.WriteCloser, error) { return zlib.NewWriter(w), nil })
+	write("raw-deflate", func(w io.Writer) (io.WriteCloser, error) { return flate.NewWriter(w, flate.BestSpeed) })
+	return all
 }
 
 func TestWhatTheSiteIsTold(t *testing.T) {

@@ -3,20 +3,23 @@ package gateway
 import (
 	"bytes"
 	"errors"
-	"html"
 	"io"
 	"sync"
 )
 
-// markup says what is put into a page. Each function may be nil.
+// markup says what is put into a page and what is taken out. Each function may be nil.
 type markup struct {
-	head func(lang string) []byte
-	foot func(lang string, embeds bool) []byte
-	// embed reports whether an iframe must not load, with its service and placeholder.
-	embed func(lang, src, title, width, height string) (service string, placeholder []byte, stop bool)
-	// link reports whether a hint to connect somewhere must be made inert: no
-	// policy governs rel=preconnect and dns-prefetch.
-	link func(rel, href string) bool
+	first func(lang string) []byte // before the page's first script, or with the head
+	head  func(lang string) []byte
+	foot  func(lang string, embeds bool) []byte
+	// embed reports whether a frame, object or embed must not load, with its service and placeholder.
+	embed func(lang string, directive int, e Embed) (service string, placeholder []byte, stop bool)
+	// stop reports whether an address must not be loaded.
+	stop func(directive int, address string) bool
+	// policy returns what a page's own <meta> policy becomes.
+	policy func(string) string
+	nonce  func() string // of our elements, or ""
+	utf8   bool          // the answer's header says that the page is in UTF-8
 }
 
 // rewriter streams HTML: what it does not insert or make inert passes byte by
@@ -41,11 +44,14 @@ type rewriter struct {
 	next    mode   // after the tag
 	attr    attrState
 
-	lang               string
-	tags               bool // a tag was seen: this is a page
-	headDone, footDone bool
-	dormant            int // how deep in noscript and template, whose content is not the page's own
-	embeds             bool
+	lang      string
+	begun     bool // something was read
+	tags      bool // a tag was seen: this is a page
+	firstDone bool
+	headDone  bool
+	footDone  bool
+	dormant   int // how deep in noscript and template, whose content is not the page's own
+	embeds    bool
 }
 
 type mode uint8
@@ -122,6 +128,14 @@ func (w *rewriter) end() {
 // scan handles b and returns what needs more bytes to be understood.
 func (w *rewriter) scan(b []byte, last bool) []byte {
 	w.now, w.at, w.copied = b, 0, 0
+	if !w.begun && (len(b) > 1 || last) {
+		if w.begun = true; wide(b) {
+			w.mode = inPlain // UTF-16: not ours to read, and the policy holds
+		}
+	}
+	if !w.begun {
+		return b
+	}
 	for w.at < len(b) {
 		n := w.piece(b[w.at:], last)
 		if n == 0 { // more bytes are needed
@@ -229,13 +243,13 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 		return 0
 	}
 	w.tags = true
-	if w.headDone && end < len(b) && end-from <= 3 && b[from]|0x20 != 'x' { // a, p, b, h1, …: most tags; only xmp matters
+	if w.headDone && end < len(b) && end-from <= 3 && !shortMatters(b[from:end]) { // a, p, b, h1, …: most tags
 		w.next = inText
 		return w.rest(b, end)
 	}
 	var small [maxName + 1]byte
 	name := lower(small[:0], b[from:end])
-	if from == 1 && (string(name) == "iframe" || string(name) == "link" || string(name) == "html") {
+	if from == 1 && looksAt(name) {
 		if n := tagLength(b); n > 0 {
 			return w.whole(b[:n], string(name))
 		} else if len(b) < maxTag && !last {
@@ -248,6 +262,15 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 		w.stop(name)
 	}
 	return w.rest(b, end)
+}
+
+// shortMatters reports whether a name of at most three letters is one to look at: img, use, xmp.
+func shortMatters(name []byte) bool {
+	switch name[0] | 0x20 {
+	case 'i', 'u', 'x':
+		return len(name) == 3
+	}
+	return false
 }
 
 // rest handles what follows a tag's name, which ends at end, as far as it is there.
@@ -276,7 +299,11 @@ func (w *rewriter) start(name []byte) {
 	switch string(name) {
 	case "noscript", "template":
 		w.dormant++
-	case "html", "head", "meta", "title", "link", "style", "script", "base", "bgsound", "basefont", "noframes":
+	case "script":
+		if w.dormant == 0 {
+			w.insertFirst()
+		}
+	case "html", "head", "meta", "title", "link", "style", "base", "bgsound", "basefont", "noframes":
 	default: // the head has ended, with or without a tag that says so
 		if w.dormant == 0 {
 			w.insertHead()
@@ -295,75 +322,6 @@ func (w *rewriter) stop(name []byte) {
 		w.insertHead()
 		w.insertFoot()
 	}
-}
-
-func (w *rewriter) insertHead() {
-	if w.headDone {
-		return
-	}
-	w.headDone = true
-	if w.m.head != nil {
-		w.insert(w.m.head(w.lang))
-	}
-}
-
-func (w *rewriter) insertFoot() {
-	if w.footDone {
-		return
-	}
-	w.footDone = true
-	if w.m.foot != nil {
-		w.insert(w.m.foot(w.lang, w.embeds))
-	}
-}
-
-// whole handles a start tag that is there in one piece.
-func (w *rewriter) whole(tag []byte, name string) int {
-	w.tags = true
-	w.start([]byte(name))
-	w.mode = w.next
-	if name == "html" {
-		w.lang = value(tag, "lang")
-		return len(tag)
-	}
-	if name == "link" {
-		if w.m.link != nil && w.m.link(value(tag, "rel"), value(tag, "href")) {
-			w.replace(tag, inert(tag, "href", ""))
-		}
-		return len(tag)
-	}
-	src := value(tag, "src")
-	if w.m.embed == nil || src == "" {
-		return len(tag)
-	}
-	service, placeholder, stop := w.m.embed(w.lang, src, value(tag, "title"), value(tag, "width"), value(tag, "height"))
-	if stop {
-		w.embeds = true
-		w.insert(placeholder)
-		w.replace(tag, inert(tag, "src", ` hidden data-tillid="`+html.EscapeString(service)+`"`))
-	}
-	return len(tag)
-}
-
-// replace puts something in the place of the tag that is being handled.
-func (w *rewriter) replace(tag, with []byte) {
-	w.insert(with)
-	w.copied += len(tag)
-}
-
-// inert returns a tag that loads nothing: its address is kept aside under
-// another name, and more attributes stand behind its own name.
-func inert(tag []byte, address, more string) []byte {
-	from := nameEnd(tag)
-	out := append(bytes.Clone(tag[:from]), more...)
-	for a := range attributes(tag) {
-		if string(a.name) == address {
-			out = append(out, tag[from:a.at]...)
-			out = append(out, "data-tillid-"...)
-			from = a.at
-		}
-	}
-	return append(out, tag[from:]...)
 }
 
 func (w *rewriter) until(b []byte, last bool, ends ...string) int {

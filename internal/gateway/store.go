@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/tillid/tillid/internal/db"
 )
@@ -55,6 +56,31 @@ func insertDrift(ctx context.Context, tx *db.Tx, f finding, seen sighting) error
 	if err != nil {
 		return fmt.Errorf("insert drift: %w", err)
 	}
+	return nil
+}
+
+// readListed reads since when each undeclared cookie is listed.
+func (s *Service) readListed(ctx context.Context) error {
+	rows, err := s.DB.Query(ctx, `select site, subject, min(first_at) from drift where kind = 'cookie' and service = '' group by site, subject`)
+	if err != nil {
+		return fmt.Errorf("select listed cookies: %w", err)
+	}
+	defer rows.Close()
+	since := map[[2]string]time.Time{}
+	for rows.Next() {
+		var site, name string
+		var at db.Time
+		if err := rows.Scan(&site, &name, &at); err != nil {
+			return fmt.Errorf("scan listed cookie: %w", err)
+		}
+		since[[2]string{site, name}] = at.Time
+	}
+	if err := rows.Err(); err != nil {
+		return err
+	}
+	s.listed.mu.Lock()
+	defer s.listed.mu.Unlock()
+	s.listed.since = since
 	return nil
 }
 

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"bytes"
-	"html"
 	"iter"
 )
 
@@ -104,6 +103,14 @@ func tagLength(b []byte) int {
 	i := nameEnd(b)
 	var a attrState
 	for ; i < len(b); i++ {
+		if quote := a.quote(); quote != 0 {
+			j := bytes.IndexByte(b[i:], quote)
+			if j < 0 {
+				return 0
+			}
+			i, a = i+j, beforeName
+			continue
+		}
 		if a.step(b[i]) {
 			return i + 1
 		}
@@ -120,9 +127,8 @@ func nameEnd(tag []byte) int {
 }
 
 type attribute struct {
-	name  []byte // in lower case
-	value []byte // as written
-	at    int    // where the name begins in the tag
+	name, value []byte // as written
+	at, end     int    // where it begins in the tag, and what follows it
 }
 
 // attributes yields the attributes of a whole start tag.
@@ -130,17 +136,17 @@ func attributes(tag []byte) iter.Seq[attribute] {
 	return func(yield func(attribute) bool) {
 		var a attrState
 		var cur attribute
-		nameTo, from := 0, -1
-		done := func(to int) bool {
-			if nameTo == 0 {
+		from := -1
+		done := func(to, end int) bool {
+			if cur.name == nil {
 				return true
 			}
-			cur.name = lower(nil, tag[cur.at:nameTo])
+			cur.end = cur.at + len(cur.name)
 			if from >= 0 {
-				cur.value = tag[from:to]
+				cur.value, cur.end = tag[from:to], end
 			}
 			ok := yield(cur)
-			cur, nameTo, from = attribute{}, 0, -1
+			cur, from = attribute{}, -1
 			return ok
 		}
 		for i := nameEnd(tag); i < len(tag); i++ {
@@ -148,23 +154,27 @@ func attributes(tag []byte) iter.Seq[attribute] {
 			end := a.step(tag[i])
 			switch {
 			case a == inName && was != inName: // a new attribute begins
-				if !done(i) {
+				if !done(i, i) {
 					return
 				}
-				cur.at, nameTo = i, i+1
+				cur.at, cur.name = i, tag[i:i+1]
 			case a == inName && !end:
-				nameTo = i + 1
+				cur.name = tag[cur.at : i+1]
 			case was == beforeValue && (a == inDouble || a == inSingle):
 				from = i + 1
 			case was == beforeValue && a == inUnquoted:
 				from = i
-			case (was == inDouble || was == inSingle || was == inUnquoted) && a == beforeName:
-				if !done(i) {
+			case was == inDouble && a == beforeName, was == inSingle && a == beforeName:
+				if !done(i, i+1) {
+					return
+				}
+			case was == inUnquoted && a == beforeName:
+				if !done(i, i) {
 					return
 				}
 			}
 			if end {
-				done(i)
+				done(i, i)
 				return
 			}
 		}
@@ -173,12 +183,18 @@ func attributes(tag []byte) iter.Seq[attribute] {
 
 // value returns the value of the first attribute of that name, or "".
 func value(tag []byte, name string) string {
+	v, _ := lookup(tag, name)
+	return v
+}
+
+// lookup is value that tells an empty attribute from none.
+func lookup(tag []byte, name string) (v string, ok bool) {
 	for a := range attributes(tag) {
-		if string(a.name) == name {
-			return html.UnescapeString(string(a.value))
+		if equalFold(a.name, name) {
+			return unescaped(a.value), true
 		}
 	}
-	return ""
+	return "", false
 }
 
 // raw handles the content of an element in which < begins no tag but its own end.

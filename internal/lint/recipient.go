@@ -75,8 +75,7 @@ func embedAsProcessor(c *Context, f *found) {
 
 // hostsOf returns every host that a service may reach.
 func hostsOf(s *policy.Service) []string {
-	h := s.Hosts
-	return slices.Concat(h.Script, h.Connect, h.Image, h.Frame, h.Style, h.Font, h.Media, h.Form)
+	return s.Hosts.All()
 }
 
 func isProcessor(e *policy.Engagement) bool {

@@ -6,7 +6,11 @@
 // reports every problem at once, each with its place, the line and a remedy.
 package policy
 
-import "github.com/tillid/tillid/internal/text"
+import (
+	"slices"
+
+	"github.com/tillid/tillid/internal/text"
+)
 
 // SchemaVersion is the version of the declaration's shape that this program
 // reads and writes (the key "tillid" of the file).
@@ -90,6 +94,7 @@ type Site struct {
 	Mode      string      `yaml:"mode" enum:"observe|enforce" doc:"observe: list what would be stopped; enforce: stop it. observe when absent."`
 	Children  bool        `yaml:"children" doc:"Whether the site addresses children (Art. 8)."`
 	Outbound  string      `yaml:"outbound" enum:"mark|leave" doc:"mark: links to other sites are marked for eyes and ears; leave when absent."`
+	Grace     Duration    `yaml:"cookie_grace" doc:"In enforce mode: how long a cookie of the site that is not declared still passes after it was first listed; P7D when absent."`
 	TLS       *bool       `yaml:"tls" doc:"Whether visitors reach it by https; true when absent."`
 }
 
@@ -260,14 +265,22 @@ type Service struct {
 // Hosts lists host sources (Content-Security-Policy syntax: example.com,
 // *.example.com, https://example.com/path) by what they may do.
 type Hosts struct {
-	Script  []string `yaml:"script" format:"source"`
-	Connect []string `yaml:"connect" format:"source"`
-	Image   []string `yaml:"image" format:"source"`
-	Frame   []string `yaml:"frame" format:"source"`
-	Style   []string `yaml:"style" format:"source"`
-	Font    []string `yaml:"font" format:"source"`
-	Media   []string `yaml:"media" format:"source"`
-	Form    []string `yaml:"form" format:"source"`
+	Script   []string `yaml:"script" format:"source" doc:"Scripts and modules; also what workers import."`
+	Connect  []string `yaml:"connect" format:"source" doc:"fetch, XMLHttpRequest, beacons, WebSocket, EventSource, pings."`
+	Image    []string `yaml:"image" format:"source" doc:"Pictures, pixels, icons, posters of videos."`
+	Frame    []string `yaml:"frame" format:"source" doc:"Frames: players, maps, forms of others."`
+	Style    []string `yaml:"style" format:"source" doc:"Style sheets and what they import."`
+	Font     []string `yaml:"font" format:"source"`
+	Media    []string `yaml:"media" format:"source" doc:"Sound, video, and their subtitles."`
+	Form     []string `yaml:"form" format:"source" doc:"Where forms may be sent."`
+	Worker   []string `yaml:"worker" json:",omitempty" format:"source" doc:"Workers, shared workers and service workers."`
+	Object   []string `yaml:"object" json:",omitempty" format:"source" doc:"object and embed elements."`
+	Manifest []string `yaml:"manifest" json:",omitempty" format:"source" doc:"Manifests of web applications."`
+}
+
+// All returns every host source, whatever it may do.
+func (h Hosts) All() []string {
+	return slices.Concat(h.Script, h.Connect, h.Image, h.Frame, h.Style, h.Font, h.Media, h.Form, h.Worker, h.Object, h.Manifest)
 }
 
 // DeviceAccess is a cookie or other storage on the visitor's device.
