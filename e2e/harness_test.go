@@ -188,6 +188,7 @@ type look struct {
 	noScript      bool
 	noCookies     bool   // the browser blocks all cookies
 	pin           string // of the tests' own certificate that it trusts
+	resolve       string // Chromium's rules for names, instead of the usual; certificates are then taken as they are
 }
 
 var desktop = look{width: 1280, height: 900, lang: "en"}
@@ -210,13 +211,17 @@ func newBrowser(t testing.TB, l look) *browser {
 	if l.noCookies {
 		blockCookies(t, profile)
 	}
+	// Nobody outside can be reached, whatever a page asks for.
+	rules := "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"
+	if l.resolve != "" {
+		rules = l.resolve
+	}
 	opts := []chromedp.ExecAllocatorOption{
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("disable-dev-shm-usage", true),
-		// Nobody outside can be reached, whatever a page asks for.
-		chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE *.localhost, EXCLUDE localhost, EXCLUDE 127.0.0.1"),
+		chromedp.Flag("host-resolver-rules", rules), chromedp.Flag("ignore-certificate-errors", l.resolve != ""),
 		chromedp.Flag("lang", l.lang),
 		chromedp.UserDataDir(profile), chromedp.WindowSize(int(l.width), int(l.height)),
 	}

@@ -109,6 +109,11 @@ func (w *rewriter) ownPolicy(tag []byte) {
 // script makes a script inert: without its address the text inside would run, so
 // its type goes too.
 func (w *rewriter) script(tag []byte) {
+	if w.silent {
+		w.silent = false
+		w.replace(tag, inert(tag, []string{"type"}, ` type="text/plain"`))
+		return
+	}
 	kind, given := lookup(tag, "type")
 	if !isCode(kind, given) {
 		return

@@ -27,7 +27,10 @@ func (s *Service) incoming(resp *http.Response) error {
 	if document {
 		return s.rewrite(v, resp, kind, charset)
 	}
-	if isHTML(kind) {
+	switch {
+	case kind == "application/speculationrules+json" && resp.StatusCode == http.StatusOK && resp.Request.Method == http.MethodGet:
+		return s.filterRules(v, resp)
+	case isHTML(kind):
 		fetched(h)
 	}
 	return nil
@@ -141,6 +144,7 @@ func (s *Service) markup(v *visit) markup {
 	m := markup{
 		nonce:  func() string { return v.nonce },
 		policy: func(p string) string { return s.admitTo(v, p) },
+		rules:  func(content []byte) bool { return s.rules(v, content) },
 		stop:   func(directive int, raw string) bool { return s.stops(v, directive, raw) },
 	}
 	guard := func(f func() []byte) []byte { return s.guarded(v, f) }

@@ -56,8 +56,9 @@ const reportPath = "/_tillid/csp"
 type compiled struct {
 	plan        *policy.Plan
 	sites       map[string]*siteTable // by host, in lower case, as the declaration writes it
-	own         string                // the site's own hosts, as sources
-	services    []serviceTable        // in the declaration's order
+	list        []*siteTable
+	own         string         // the site's own hosts, as sources
+	services    []serviceTable // in the declaration's order
 	device      map[string]*policy.DeviceAccess
 	patterns    []*policy.DeviceAccess // those whose name ends in *
 	strictest   string                 // the policy of somebody who said yes to nothing
@@ -137,6 +138,7 @@ func (c *compiled) addSite(site *policy.Site) {
 	if u, err := url.Parse(site.Upstream); err == nil && u.Host != "" {
 		table.upstream = u
 	}
+	c.list = append(c.list, table)
 	for _, host := range site.Hosts {
 		if c.sites[strings.ToLower(host)] == nil {
 			c.sites[strings.ToLower(host)] = table

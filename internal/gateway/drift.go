@@ -2,17 +2,20 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
 	"mime"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 	"unicode"
 
+	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/web"
@@ -90,6 +93,18 @@ func (s *Service) flush(ctx context.Context, now bool) error {
 	return s.readListed(ctx)
 }
 
+// readListed reads which cookies are listed: by this replica or another.
+func (s *Service) readListed(ctx context.Context) error {
+	since, err := listedCookies(ctx, s.DB)
+	if err != nil {
+		return err
+	}
+	s.listed.mu.Lock()
+	defer s.listed.mu.Unlock()
+	s.listed.since = since
+	return nil
+}
+
 // Periodic returns the gateway's periodic work.
 func (s *Service) Periodic() []job.Periodic {
 	return []job.Periodic{
@@ -119,6 +134,33 @@ func (s *Service) listedSince(site, name string) (time.Time, bool) {
 	defer s.listed.mu.Unlock()
 	at, ok := s.listed.since[[2]string{site, name}]
 	return at, ok
+}
+
+// WaitingCookie is one that is not declared and still passes in enforce mode.
+type WaitingCookie struct {
+	Site, Subject string
+	Ends          time.Time // when it no longer passes
+}
+
+// Waiting returns the cookies that will be stopped unless somebody declares them.
+func (s *Service) Waiting(ctx context.Context, q db.Queryer) ([]WaitingCookie, error) {
+	since, err := listedCookies(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	c, now := s.compiled(), s.Now()
+	var all []WaitingCookie
+	for _, site := range c.list {
+		for key, at := range since {
+			if ends := site.grace.After(at, time.UTC); key[0] == site.id && site.enforce && c.deviceOf(key[1]) == nil && now.Before(ends) {
+				all = append(all, WaitingCookie{site.id, key[1], ends})
+			}
+		}
+	}
+	slices.SortFunc(all, func(a, b WaitingCookie) int {
+		return cmp.Or(a.Ends.Compare(b.Ends), cmp.Compare(a.Site, b.Site), cmp.Compare(a.Subject, b.Subject))
+	})
+	return all, nil
 }
 
 // template makes a page's path fit to be kept: segments that may name a person

@@ -16,6 +16,8 @@ type markup struct {
 	embed func(lang string, directive int, e Embed) (service string, placeholder []byte, stop bool)
 	// stop reports whether an address must not be loaded.
 	stop func(directive int, address string) bool
+	// rules reports whether speculation rules may stand in the page.
+	rules func(content []byte) bool
 	// policy returns what a page's own <meta> policy becomes.
 	policy func(string) string
 	nonce  func() string // of our elements, or ""
@@ -47,6 +49,7 @@ type rewriter struct {
 	lang      string
 	begun     bool // something was read
 	tags      bool // a tag was seen: this is a page
+	silent    bool // the script that begins must not stand
 	firstDone bool
 	headDone  bool
 	footDone  bool
@@ -251,6 +254,9 @@ func (w *rewriter) open(b []byte, from int, last bool) int {
 	name := lower(small[:0], b[from:end])
 	if from == 1 && looksAt(name) {
 		if n := tagLength(b); n > 0 {
+			if string(name) == "script" && !w.speculation(b, n, last) {
+				return 0
+			}
 			return w.whole(b[:n], string(name))
 		} else if len(b) < maxTag && !last {
 			return 0

@@ -59,11 +59,11 @@ func insertDrift(ctx context.Context, tx *db.Tx, f finding, seen sighting) error
 	return nil
 }
 
-// readListed reads since when each undeclared cookie is listed.
-func (s *Service) readListed(ctx context.Context) error {
-	rows, err := s.DB.Query(ctx, `select site, subject, min(first_at) from drift where kind = 'cookie' and service = '' group by site, subject`)
+// listedCookies returns since when each undeclared cookie is listed, by site and name.
+func listedCookies(ctx context.Context, q db.Queryer) (map[[2]string]time.Time, error) {
+	rows, err := q.Query(ctx, `select site, subject, min(first_at) from drift where kind = 'cookie' and service = '' group by site, subject`)
 	if err != nil {
-		return fmt.Errorf("select listed cookies: %w", err)
+		return nil, fmt.Errorf("select listed cookies: %w", err)
 	}
 	defer rows.Close()
 	since := map[[2]string]time.Time{}
@@ -71,17 +71,11 @@ func (s *Service) readListed(ctx context.Context) error {
 		var site, name string
 		var at db.Time
 		if err := rows.Scan(&site, &name, &at); err != nil {
-			return fmt.Errorf("scan listed cookie: %w", err)
+			return nil, fmt.Errorf("scan listed cookie: %w", err)
 		}
 		since[[2]string{site, name}] = at.Time
 	}
-	if err := rows.Err(); err != nil {
-		return err
-	}
-	s.listed.mu.Lock()
-	defer s.listed.mu.Unlock()
-	s.listed.since = since
-	return nil
+	return since, rows.Err()
 }
 
 // Drifts returns what the site did and the declaration or the visitor's choice
