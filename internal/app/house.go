@@ -264,6 +264,7 @@ func (h *House) wirePublic(f *folder) {
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
 		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf,
+		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,

@@ -18,7 +18,7 @@ import (
 
 func (v *visitor) settings() (set settings) {
 	v.h.t.Helper()
-	w := v.do(v.request("GET", "/_tillid/banner?lang=en", nil))
+	w := v.do(v.request("GET", "/_tillid/state?lang=en", nil))
 	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil {
 		v.h.t.Fatal(err)
 	}

@@ -40,6 +40,9 @@ type Service struct {
 
 	// Limit returns an error when a request's network makes too many choices.
 	Limit func(*http.Request) error
+	// Leftover reports storage that is there after a withdrawal and that the
+	// declaration does not have; page is a path of the site or "".
+	Leftover func(r *http.Request, technology, name, page string)
 
 	current atomic.Pointer[offer]
 	past    archive

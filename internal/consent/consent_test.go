@@ -441,8 +441,8 @@ func TestGPC(t *testing.T) {
 		t.Error("the page does not say that GPC was seen")
 	}
 	var set settings
-	v.get("/_tillid/banner")
-	w := v.do(v.request("GET", "/_tillid/banner?lang=en", nil))
+	v.get("/_tillid/state")
+	w := v.do(v.request("GET", "/_tillid/state?lang=en", nil))
 	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil || set.Ask == nil || set.Ask.GPC == "" || strings.Contains(set.Ask.Text, "advert") {
 		t.Errorf("banner %+v %v", set.Ask, err)
 	}

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
-	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -29,7 +28,6 @@ const (
 	choicesPath = "/privacy/choices"
 	receiptPath = "/privacy/choices/receipt/"
 	consentPath = "/_tillid/consent"
-	bannerPath  = "/_tillid/banner"
 )
 
 const (
@@ -41,12 +39,10 @@ const (
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	sameOrigin := http.NewCrossOriginProtection() // nobody says yes for somebody else
 	mux.Handle("POST "+consentPath, sameOrigin.Handler(web.Wrap(s.Log, s.take)))
-	mux.Handle("GET "+bannerPath, web.Wrap(s.Log, s.banner))
 	mux.Handle("GET "+choicesPath, web.Wrap(s.Log, s.choicesPage))
 	mux.Handle("GET "+receiptPath+"{ticket}", web.Wrap(s.Log, s.receiptPage))
 	mux.Handle("GET "+partiesPath, web.Wrap(s.Log, s.partiesPage))
-	mux.Handle("GET "+scriptFile.path, scriptFile)
-	mux.Handle("GET "+styleFile.path, styleFile)
+	s.scriptRoutes(mux)
 	mux.Handle("GET /.well-known/gpc.json", web.Wrap(s.Log, s.gpcSupport))
 }
 
@@ -56,6 +52,7 @@ type request struct {
 	Services []string `json:"services"`
 	Lang     string   `json:"lang"`
 	Layer    string   `json:"layer"`
+	GPC      bool     `json:"gpc"` // what the browser tells scripts; the header counts as well
 
 	back string // where a form leads
 	page string // path of the page on which the choice was made
@@ -79,7 +76,8 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.Unavailable, "No declaration is in force yet.").In("consent.no_plan")
 	}
 	before := s.Granted(r)
-	c, err := o.decide(before, s.Now().UTC(), in.Do, in.Services, in.Layer)
+	before.GPC = before.GPC || in.GPC
+	c, err := o.decide(before, s.Now().UTC(), in.Do, o.named(in.Services), in.Layer)
 	if err != nil {
 		return err
 	}
@@ -89,15 +87,14 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.setChoice(w, r, o, out.State)
-	left := forget(w, r, o, out.granted, in.page)
+	more := o.expire(w, r, out.granted, in.page, 0)
 	if script {
-		return reply(w, out, left)
+		return s.answer(w, r, o, before, out, more, in)
 	}
 	if strings.HasPrefix(in.back, choicesPath) {
-		web.Done(w, r, choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(s.ticket(out.leaf)), "consent.done."+out.kind)
-		return nil
+		in.back = web.DoneURL(choicesPath+"?lang="+string(c.lang)+"&receipt="+url.QueryEscape(s.ticket(out.leaf)), "consent.done."+out.kind)
 	}
-	http.Redirect(w, r, in.back, http.StatusSeeOther)
+	http.Redirect(w, r, forgetting(more, in.back), http.StatusSeeOther)
 	return nil
 }
 
@@ -142,27 +139,6 @@ func returnPath(to string) string {
 	}
 	u.Fragment = ""
 	return u.RequestURI()
-}
-
-// reply tells the script what is granted now and what it must clear.
-func reply(w http.ResponseWriter, out outcome, left leftovers) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-store")
-	return json.NewEncoder(w).Encode(struct {
-		Kind    string         `json:"kind"`
-		Granted []string       `json:"granted"`
-		State   string         `json:"state"`
-		Receipt ledger.Promise `json:"receipt"`
-		Clear   leftovers      `json:"clear"`
-	}{out.kind, append([]string{}, out.granted...), strings.Join(out.granted, " "), out.promise, left})
-}
-
-// banner tells the script whether to ask, and in which words.
-func (s *Service) banner(w http.ResponseWriter, r *http.Request) error {
-	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "private, no-store")
-	w.Header().Set("Vary", "Cookie, Sec-GPC, Accept-Language")
-	return json.NewEncoder(w).Encode(s.offer().settings(s.langOf(r, r.URL.Query().Get("lang")), s.Granted(r)))
 }
 
 type choicesPage struct {

@@ -23,7 +23,6 @@ type question struct {
 	Yes    string `json:"yes"`
 	No     string `json:"no"`
 	Choose string `json:"choose"`
-	Failed string `json:"failed"`
 
 	// Only names what yes and no are about, when that is not everything: what the
 	// visitor has answered before stays.
@@ -52,7 +51,6 @@ func (o *offer) question(l text.Lang, state State) *question {
 		Yes:    text.T(l, "consent.yes"),
 		No:     text.T(l, "consent.no"),
 		Choose: text.T(l, "consent.choose"),
-		Failed: text.T(l, "consent.failed"),
 	}
 	if len(who) > 0 {
 		q.Who = text.T(l, "consent.banner.who", "Who", text.List(l, who))
@@ -83,20 +81,31 @@ func lowerFirst(s string) string {
 	return string(unicode.ToLower(first)) + s[n:]
 }
 
-// settings is what the script learns: whether to ask, and the words it shows.
+// settings is what the script learns: what is granted, whether to ask, and the
+// words it shows.
 type settings struct {
 	Lang     text.Lang `json:"lang"`
-	State    string    `json:"state"` // changes when what is granted does
+	State    string    `json:"state"`         // the granted items
+	Has      []string  `json:"has,omitempty"` // every name that pages may ask for and get a yes
 	Ask      *question `json:"ask,omitempty"`
 	Choices  string    `json:"choices"`            // address of the choices page
 	Label    string    `json:"label"`              // of the permanent entry point
 	Withdraw string    `json:"withdraw,omitempty"` // when there is something to withdraw
+	Failed   string    `json:"failed"`
+	Signals  *signals  `json:"signals,omitempty"`
+	Refused  *names    `json:"refused,omitempty"` // declared storage that must not be there
+	More     string    `json:"more"`              // address of the part of the script that answers need
+	Sent     bool      `json:"sent,omitempty"`    // the page answers a form: loading it anew would send that again
 }
 
 func (o *offer) settings(l text.Lang, state State) settings {
 	set := settings{
 		Lang: l, State: strings.Join(state.granted, " "),
-		Choices: choicesPath + "?lang=" + string(l), Label: text.T(l, "consent.entry"),
+		Choices: choicesPath + "?lang=" + string(l), Label: text.T(l, "consent.entry"), Failed: text.T(l, "consent.failed"),
+		More: moreFile.url, Has: o.has(state.granted), Signals: o.signals(state.granted),
+	}
+	if refused := o.refused(state.granted); state.Decided && len(state.granted) < len(o.items) {
+		set.Refused = &refused
 	}
 	if !state.Decided {
 		set.Ask = o.question(l, state)
@@ -133,8 +142,15 @@ func (s *Service) langs() []text.Lang {
 	return offered
 }
 
+// The script waits for the page, unless tags are told what was chosen: they must
+// find it said before they run, so it then runs first (no inline code is needed).
 var headTemplate = template.Must(template.New("head").Parse(
-	`<link rel="stylesheet" href="{{.Style}}"><script src="{{.Script}}" defer data-tillid="{{.Settings}}"></script>`))
+	`<link rel="stylesheet" href="{{.Style.URL}}" integrity="{{.Style.Integrity}}"><script src="{{.Script.URL}}" integrity="{{.Script.Integrity}}"{{if not .First}} defer{{end}} data-tillid="{{.Settings}}"></script>`))
+
+// file is an asset as pages name it.
+type file struct{ URL, Integrity string }
+
+func (a *asset) file() file { return file{a.url, a.integrity} }
 
 // Head returns what goes into the head of a page in the language lang: style
 // and script of the banner. It is empty when nothing needs consent.
@@ -144,14 +160,19 @@ func (s *Service) Head(r *http.Request, lang string) []byte {
 		return nil
 	}
 	l, state := s.langOf(r, lang), s.Granted(r)
+	sent := r.Method == http.MethodPost
 	build := func() []byte {
-		set, err := json.Marshal(o.settings(l, state))
+		set := o.settings(l, state)
+		set.Sent = sent
+		b, err := json.Marshal(set)
 		if err != nil {
 			return nil
 		}
-		return execute(headTemplate, map[string]string{"Style": styleFile.url, "Script": scriptFile.url, "Settings": string(set)})
+		return execute(headTemplate, map[string]any{"Style": styleFile.file(), "Script": scriptFile.file(), "First": set.Signals != nil, "Settings": string(b)})
 	}
 	switch {
+	case sent:
+		return build()
 	case state.Decided:
 		return o.markup.get("head "+string(l)+" "+strings.Join(state.granted, " "), build)
 	case state.some() || grown(state.answers):

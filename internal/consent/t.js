@@ -1,164 +1,371 @@
-// Tillid: asks what may be loaded, shows the way back, and nothing else.
-// What a page may load is decided by the server, by Content-Security-Policy; this
-// script only asks and tells. It stores nothing and contacts no other host.
+// Tillid: asks what may be loaded, opens and shuts gates, tells tags what was said.
+// What a page may load is decided by the server, by Content-Security-Policy. Without
+// an answer from it nothing is granted. No other host is contacted, no markup is
+// parsed, nothing is stored.
 (function () {
   "use strict";
-  var script = document.currentScript;
-  var address = "/_tillid/";
-  var set, banner, opener;
+  var doc = document, win = window, root = doc.documentElement;
+  var script = doc.currentScript;
+  var address = script && script.src ? script.src.replace(/t\.js.*$/, "") : "/_tillid/";
+  var set = {}, banner, opener, watched, moreLoaded, line = Promise.resolve(), last = {};
+  var gpc = navigator.globalPrivacyControl === true, kinds = ["preferences", "statistics", "marketing"];
+  function nothing() {}
+  function all(selector, inside) { return [].slice.call((inside || doc).querySelectorAll(selector)); }
+  function words(list) { return [].concat(list || []).join(" ").split(/[\s,]+/).filter(Boolean); }
+  function granted() { return words(set.state); }
+  function attempt(f) { try { return f(); } catch (e) { /* switched off in this browser */ } }
 
-  // el builds an element: no markup is ever parsed, so Trusted Types have nothing to check.
   function el(name, attributes, children) {
-    var e = document.createElement(name);
-    Object.keys(attributes || {}).forEach(function (k) {
-      if (k === "click") e.addEventListener("click", attributes[k]);
-      else e.setAttribute(k, attributes[k]);
-    });
-    (children || []).forEach(function (c) { e.append(c); });
+    var e = doc.createElement(name);
+    Object.keys(attributes).forEach(function (k) { e.setAttribute(k, attributes[k]); });
+    e.append.apply(e, children);
     return e;
   }
 
-  // choose sends a choice. The page is loaded anew when other things may be loaded
-  // than before: a policy cannot be changed inside a page.
-  function choose(what, layer) {
-    what.lang = set.lang;
-    what.layer = layer;
-    return fetch(address + "consent", {
-      method: "POST", credentials: "same-origin",
-      headers: { "Content-Type": "application/json", Accept: "application/json" },
-      body: JSON.stringify(what)
+  function ask(path, body, stays) {
+    return fetch(address + path, {
+      method: body ? "POST" : "GET", credentials: "include", keepalive: !!stays,
+      headers: body ? { "Content-Type": "application/json" } : {}, body: body && JSON.stringify(body),
+      signal: win.AbortSignal && AbortSignal.timeout && AbortSignal.timeout(15e3)
     }).then(function (answer) {
-      if (!answer.ok) throw new Error("choice not kept");
-      return answer.json();
-    }).then(function (done) {
-      clear(done.clear || {});
-      document.dispatchEvent(new CustomEvent("tillid:choice", { detail: { granted: done.granted } }));
-      if (done.state !== set.state) return location.reload();
-      close();
-      return refresh();
+      if (!answer.ok) throw new Error(answer.status);
+      return answer.status === 204 || answer.json();
     });
   }
 
-  // clear removes declared storage of what is no longer granted. A name may end in *.
-  function clear(names) {
-    function each(list, keys, remove) {
-      (list || []).forEach(function (name) {
-        keys.forEach(function (key) {
-          if (name === key || name.slice(-1) === "*" && key.indexOf(name.slice(0, -1)) === 0) remove(key);
+  function load() {
+    return ask("state?lang=" + encodeURIComponent(root.lang || "") + (gpc ? "&gpc=1" : ""));
+  }
+
+  function tell(name, detail) {
+    last[name] = detail;
+    doc.dispatchEvent(new CustomEvent("tillid:" + name, { detail: detail }));
+  }
+
+  // has: every name (service, purpose or category) is granted; "!name": a no was said.
+  function has(names) {
+    names = words(names);
+    return names.length > 0 && names.every(function (n) {
+      if (n[0] === "!") return set.label && !set.ask && !has(n.slice(1));
+      return n === "necessary" || words(set.has).indexOf(n) >= 0;
+    });
+  }
+
+  // --- Gates: elements that say what they wait for.
+
+  var gates = "[data-category],[data-service],[data-cookieconsent]";
+
+  function gate(e) {
+    var get = function (name) { return e.getAttribute("data-" + name); };
+    if (!has(get("service") || get("category") || get("cookieconsent"))) return;
+    if (e.nodeName === "SCRIPT") {
+      if (e.type === "text/plain") line = line.then(function () { return run(e, get("type"), get("src") || get("cookieblock-src")); }).catch(nothing);
+      return;
+    }
+    ["src", "srcset", "href", "poster", "cookieblock-src"].forEach(function (name) {
+      var value = get(name);
+      if (value === null) return;
+      e.removeAttribute("data-" + name);
+      e.setAttribute(name.replace("cookieblock-", ""), value);
+      if (e.nodeName === "SOURCE" && e.parentNode.load) e.parentNode.load();
+    });
+  }
+
+  // run replaces an inert script by one that runs, after those before it. The copy
+  // keeps text and nonce without passing through a sink of Trusted Types.
+  function run(old, type, src) {
+    return new Promise(function (done) {
+      if (!old.isConnected) return done();
+      var s = old.cloneNode(true);
+      s.removeAttribute("type");
+      if (type) s.type = type;
+      s.nonce = old.nonce;
+      if (src) s.src = trusted(src);
+      if (s.src && !s.hasAttribute("async")) s.onload = s.onerror = done;
+      else done();
+      old.replaceWith(s);
+    });
+  }
+
+  var policy;
+  function trusted(src) {
+    if (!win.trustedTypes) return src;
+    policy = policy || trustedTypes.createPolicy("tillid", { createScriptURL: String });
+    return policy.createScriptURL(src);
+  }
+
+  function openGates() {
+    all(gates).forEach(gate);
+    all("[class*=cookieconsent-opt]").forEach(function (e) {
+      var out = /cookieconsent-optout/.test(e.className);
+      var need = words(e.className.match(/optin-\w+|optout-\w+/g)).map(function (n) { return n.replace(/^\w+-/, ""); });
+      e.style.display = has(need.length ? need : kinds) === !out ? "" : "none";
+    });
+    line.then(function () { cookiebot("OnTagsExecuted"); });
+    if (watched) return;
+    watched = new MutationObserver(function (changes) {
+      changes.forEach(function (c) {
+        [].forEach.call(c.addedNodes, function (n) {
+          if (n.nodeType !== 1) return;
+          if (n.matches(gates)) gate(n);
+          all(gates, n).forEach(gate);
         });
       });
-    }
-    [["local", "localStorage"], ["session", "sessionStorage"]].forEach(function (pair) {
-      try {
-        var store = window[pair[1]];
-        each(names[pair[0]], Object.keys(store), function (key) { store.removeItem(key); });
-      } catch (e) { /* storage is switched off: nothing is there */ }
     });
-    if (names.databases && window.indexedDB && indexedDB.databases) {
-      indexedDB.databases().then(function (all) {
-        each(names.databases, all.map(function (d) { return d.name; }), function (key) { indexedDB.deleteDatabase(key); });
-      }).catch(function () {});
+    watched.observe(root, { childList: true, subtree: true });
+  }
+
+  // shut stops, before anything else happens, what a page may still ask of other
+  // hosts: a policy can be made narrower inside a page, never wider.
+  function shut() {
+    set.has = [];
+    signal("update", true);
+    var own = " 'self' data: blob: " + new URL(address, location.href).origin + ";";
+    doc.head.append(el("meta", { "http-equiv": "Content-Security-Policy", content:
+      ["connect", "img", "script", "frame", "media", "worker"].map(function (kind) { return kind + "-src" + own; }).join("") }, []));
+    all("iframe").forEach(function (f) { if (f.src && new URL(f.src).origin !== location.origin) f.remove(); });
+  }
+
+  // --- Signals: the vendors' own words, for those the declaration has.
+
+  function signal(when, no) {
+    var s = set.signals || {};
+    function say(values) {
+      if (no) Object.keys(values).forEach(function (k) { values[k] = "denied"; });
+      return values;
     }
-    if (names.caches && window.caches) {
-      caches.keys().then(function (keys) { each(names.caches, keys, function (key) { caches.delete(key); }); }).catch(function () {});
+    if (s.google) {
+      var layer = win.dataLayer = win.dataLayer || [];
+      win.gtag = win.gtag || function () { layer.push(arguments); };
+      gtag("consent", when, say(s.google));
+      gtag("set", "ads_data_redaction", s.google.ad_storage === "denied");
+      gtag("set", "url_passthrough", false);
+      layer.push({ event: "tillid_consent", tillid: { granted: no ? [] : granted(), names: words(set.has) } });
+    }
+    if (s.uet) (win.uetq = win.uetq || []).push("consent", when, say(s.uet));
+    if (s.clarity) {
+      win.clarity = win.clarity || function () { (clarity.q = clarity.q || []).push(arguments); };
+      clarity("consentv2", say(s.clarity));
     }
   }
 
-  // button makes a button that chooses; what fails is said, and nothing is loaded.
-  function button(label, what, layer, name) {
-    var b = el("button", { type: "button", "class": name }, [label]);
-    b.addEventListener("click", function () {
-      b.disabled = true;
-      choose(what, layer).catch(function () {
-        b.disabled = false;
-        if (banner) banner.querySelector("[role=alert]").textContent = set.ask.failed;
+  // --- Choices.
+
+  // more is what is only needed once somebody answers: a file of its own.
+  function more() {
+    return moreLoaded = moreLoaded || import(set.more).then(function (file) {
+      return file.default({ ask: ask, press: press, sheet: sheet, address: address, settings: function () { return set; } });
+    });
+  }
+
+  // again loads the page anew; what was typed, read and played there stays.
+  function again() {
+    if (set.sent) return location.replace(set.choices); // the page answers a form, which must not be sent twice
+    more().then(function (m) { m.keep(); }).catch(nothing).then(function () { location.reload(); });
+  }
+
+  // lost: something that is granted here is not among the items.
+  function lost(items) {
+    return granted().some(function (id) { return items.indexOf(id) < 0; });
+  }
+
+  function choose(what, layer) {
+    var before = set.state, had = set.has, taken = what.services || [];
+    what.lang = set.lang;
+    what.layer = layer || "api";
+    what.gpc = gpc;
+    var less = what.do === "none" ? !!before : what.do === "some" ? lost(taken) :
+      what.do === "remove" && granted().some(function (id) { return taken.indexOf(id) >= 0; });
+    if (less) shut();
+    return Promise.all([ask("choice", what), more().catch(nothing)]).then(function (got) {
+      var done = got[0], m = got[1];
+      set = done.settings;
+      if (channel) channel.postMessage(set.state);
+      tell(less || done.kind === "withdrawn" ? "withdraw" : "choice", { kind: done.kind, granted: done.granted });
+      return Promise.resolve(m && m.clear(done.clear, done.more, less)).then(function () {
+        if (set.state === before) return close(), entry();
+        if (less || done.reload && !(playing || set.sent)) return again();
+        close();
+        entry();
+        if (done.reload) return void (set.has = had); // a video plays in a frame: what is new comes with the next page
+        signal("update");
+        openGates();
+        cookiebot("OnConsentReady");
       });
     });
+  }
+
+  // A frame that has been clicked into may play something that cannot be put back.
+  var playing = false;
+  win.addEventListener("blur", function () {
+    if (doc.activeElement && doc.activeElement.nodeName === "IFRAME") playing = true;
+  });
+
+  // --- What is shown.
+
+  function button(label, what, name) {
+    var b = el("button", { type: "button", "class": name }, [label]);
+    b.addEventListener("click", function () { press(b, what, "banner"); });
     return b;
   }
 
-  function show() {
-    var ask = set.ask;
-    if (!ask || banner) return;
-    banner = el("section", { "class": "tillid-banner", role: "dialog", "aria-modal": "false", "aria-labelledby": "tillid-title", "aria-describedby": "tillid-text", lang: set.lang, tabindex: "-1" }, [
-      el("h2", { id: "tillid-title" }, [ask.title]),
-      el("div", { id: "tillid-text" }, [ask.text, ask.who, ask.gpc].filter(Boolean).map(function (s) { return el("p", {}, [s]); })),
-      el("div", { "class": "tillid-buttons" }, [
-        button(ask.no, ask.only ? { do: "remove", services: ask.only } : { do: "none" }, "banner", "tillid-button"),
-        button(ask.yes, ask.only ? { do: "add", services: ask.only } : { do: "all" }, "banner", "tillid-button")
-      ]),
-      el("p", { "class": "tillid-more" }, [el("a", { href: set.choices }, [ask.choose])]),
-      el("p", { role: "alert", "class": "tillid-alert" })
-    ]);
+  // press chooses; what fails is said beside the button, and nothing is loaded.
+  function press(b, what, layer) {
+    all("[role=alert]", b.parentNode).forEach(function (old) { old.remove(); });
+    b.disabled = true;
+    choose(what, layer).catch(function () {
+      b.disabled = false;
+      b.after(el("span", { role: "alert", "class": "tillid-alert" }, [" " + set.failed]));
+    });
+  }
+
+  function sheet(parts) {
+    close();
+    banner = el("section", { "class": "tillid-banner", role: "dialog", "aria-labelledby": "tillid-title", "aria-describedby": "tillid-text", lang: set.lang, dir: "auto", tabindex: "-1" }, parts);
     banner.addEventListener("keydown", function (e) {
       if (e.key === "Escape") close(); // hides it on this page; it is not an answer
     });
-    document.body.prepend(banner);
-    document.documentElement.style.scrollPaddingBottom = banner.offsetHeight + 16 + "px"; // what has focus stays in sight
+    doc.body.prepend(banner);
+    root.style.scrollPaddingBottom = banner.offsetHeight + 16 + "px"; // what has focus stays in sight
+    tell("show");
+    cookiebot("OnDialogDisplay");
+  }
+
+  function first() {
+    var q = set.ask, choices = el("a", { href: set.choices }, [q.choose]);
+    choices.addEventListener("click", function (e) { e.preventDefault(); second(); });
+    sheet([
+      el("h2", { id: "tillid-title" }, [q.title]),
+      el("div", { id: "tillid-text" }, [q.text, q.who, q.gpc].filter(Boolean).map(function (s) { return el("p", {}, [s]); })),
+      el("div", { "class": "tillid-buttons" }, [
+        button(q.no, q.only ? { do: "remove", services: q.only } : { do: "none" }, "tillid-button"),
+        button(q.yes, q.only ? { do: "add", services: q.only } : { do: "all" }, "tillid-button")
+      ]),
+      el("p", { "class": "tillid-more" }, [choices])
+    ]);
+  }
+
+  // second shows every purpose and service; the choices page does when that fails.
+  function second() {
+    return more().then(function (m) { return m.second(); }).catch(function () { location.href = set.choices || "/privacy/choices"; });
   }
 
   function close() {
     if (!banner) return;
-    var inside = banner.contains(document.activeElement);
+    var inside = banner.contains(doc.activeElement);
     banner.remove();
     banner = null;
-    document.documentElement.style.scrollPaddingBottom = "";
+    root.style.scrollPaddingBottom = "";
     if (inside && opener) opener.focus();
   }
 
   // entry puts the permanent way to the choices into the page's footer, or into a
   // corner where there is none; with it, the one click that withdraws.
   function entry() {
-    var old = document.querySelector(".tillid-entry");
+    var old = doc.querySelector(".tillid-entry"), footer = all("body > footer, body > * > footer, [role=contentinfo]").pop();
     if (old) old.remove();
     opener = el("a", { href: set.choices }, [set.label]);
-    var parts = [opener];
-    if (set.withdraw) parts.push(" ", button(set.withdraw, { do: "none" }, "banner", "tillid-link"));
-    var footers = document.querySelectorAll("body > footer, body > * > footer, [role=contentinfo]");
-    var footer = footers[footers.length - 1];
-    var p = el("p", { "class": "tillid-entry" + (footer ? " tillid-in-footer" : ""), lang: set.lang }, parts);
-    (footer || document.body).append(p);
+    (footer || doc.body).append(el("p", { "class": "tillid-entry" + (footer ? " tillid-in-footer" : ""), lang: set.lang, dir: "auto" },
+      [opener].concat(set.withdraw ? [" ", button(set.withdraw, { do: "none" }, "tillid-link")] : [])));
   }
 
   // embeds makes the placeholders' buttons act without leaving the page first.
   function embeds(event) {
     var b = event.target.closest && event.target.closest("[data-tillid-show]");
-    if (!b || !set) return;
+    if (!b) return;
     event.preventDefault();
-    b.disabled = true;
-    choose({ do: "add", services: [b.getAttribute("data-tillid-show")] }, "placeholder").catch(function () {
-      b.disabled = false;
-      b.insertAdjacentElement("afterend", el("span", { role: "alert" }, [" " + (b.dataset.failed || "⚠")]));
+    press(b, { do: "add", services: [b.getAttribute("data-tillid-show")] }, "placeholder");
+  }
+
+  // --- For the page's own code: window.tillid, and what Cookiebot's users know.
+
+  function decide(many, none) {
+    return function (list) {
+      return choose(list && list.length ? { do: many, services: words(list) } : { do: none });
+    };
+  }
+
+  var tillid = win.tillid = {
+    granted: granted, has: has, show: second,
+    accept: decide("add", "all"), withdraw: decide("remove", "none"),
+    reject: function () { return choose({ do: "none" }); },
+    on: function (name, f) {
+      doc.addEventListener("tillid:" + name, function (e) { f(e.detail); });
+      if (name in last) f(last[name]);
+    }
+  };
+
+  function cookiebot(event) {
+    var c = win.Cookiebot;
+    if (c && !c.tillid) return; // the real one is here
+    c = c || (win.Cookiebot = win.CookieConsent = {
+      tillid: true, show: second, renew: second, hide: close, withdraw: tillid.withdraw, runScripts: openGates,
+      submitCustomConsent: function () {
+        var yes = arguments;
+        return choose({ do: "some", services: kinds.filter(function (k, i) { return yes[i]; }) });
+      }
+    });
+    c.consent = { necessary: true, method: set.ask ? null : "explicit" };
+    kinds.forEach(function (k) { c.consent[k] = has(k); });
+    c.hasResponse = !!set.label && !set.ask;
+    c.consented = !!set.state;
+    c.declined = c.hasResponse && !set.state;
+    var names = [event];
+    if (event === "OnConsentReady") names.push(set.state ? "OnAccept" : "OnDecline");
+    names.forEach(function (name) {
+      win.dispatchEvent(new Event("Cookiebot" + name));
+      var f = win["CookiebotCallback_" + name];
+      if (typeof f === "function") attempt(f);
     });
   }
 
-  function load() {
-    return fetch(address + "banner?lang=" + encodeURIComponent(document.documentElement.lang || ""), { credentials: "same-origin", headers: { Accept: "application/json" } })
-      .then(function (answer) { if (!answer.ok) throw new Error("no answer"); return answer.json(); });
+  // --- Start.
+
+  var channel = attempt(function () { return new BroadcastChannel("tillid"); });
+
+  // follow does here what was chosen in another tab, or before a page was left.
+  function follow(state) {
+    if (state === set.state) return;
+    if (lost(words(state))) {
+      shut();
+      again();
+    } else load().then(function (s) { s.has = set.has; s.state = set.state; set = s; close(); entry(); }).catch(nothing);
   }
 
-  function refresh() { return load().then(function (s) { set = s; entry(); }); }
+  function check() {
+    if (set.state && doc.visibilityState === "visible") load().then(function (s) { if (lost(words(s.state))) follow(s.state); }).catch(nothing);
+  }
 
   function start() {
     entry();
-    show();
-    document.addEventListener("click", embeds);
+    if (set.ask) {
+      cookiebot("OnDialogInit");
+      if (gpc && !set.ask.gpc) load().then(function (s) { set = s; }).catch(nothing).then(first);
+      else first();
+    } else cookiebot("OnConsentReady");
+    openGates();
+    doc.addEventListener("click", embeds);
+    doc.addEventListener("visibilitychange", check);
+    if (channel) channel.onmessage = function (e) { follow(e.data); };
     // A page that comes back from the back/forward cache may show an earlier choice.
-    window.addEventListener("pageshow", function (e) {
+    win.addEventListener("pageshow", function (e) {
       if (e.persisted) load().then(function (s) { if (s.state !== set.state) location.reload(); }).catch(function () { location.reload(); });
     });
+    if (set.refused || attempt(function () { return sessionStorage.getItem("tillid_page"); })) {
+      more().then(function (m) { m.restore(); return set.refused && m.clear(set.refused); }).catch(nothing);
+    }
+    tell("ready", { granted: granted() });
   }
 
-  function ready(f) {
-    if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", f);
-    else f();
+  function begin(settings) {
+    set = settings;
+    signal("default");
+    cookiebot("OnLoad");
+    if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", start);
+    else start();
   }
 
-  var given = script && script.getAttribute("data-tillid");
-  if (given) {
-    set = JSON.parse(given);
-    ready(start);
-  } else {
-    load().then(function (s) { set = s; ready(start); }).catch(function () { /* nothing is loaded, nothing is asked */ });
-  }
+  var given = attempt(function () { return JSON.parse(script.getAttribute("data-tillid")); });
+  if (given) begin(given);
+  else load().then(begin).catch(nothing); // nothing is loaded, nothing is asked
 })();

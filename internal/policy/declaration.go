@@ -260,6 +260,7 @@ type Service struct {
 	Hosts       Hosts     `yaml:"hosts" doc:"What the browser may reach when it is granted, by directive."`
 	Placeholder text.Text `yaml:"placeholder" doc:"For embeds: what stands there before a yes."`
 	Poster      string    `yaml:"poster" format:"path" doc:"For embeds: a picture (PNG, JPEG or WebP) beside this file, shown from this host before a yes."`
+	Signals     []string  `yaml:"signals" enum:"ad_storage|ad_user_data|ad_personalization|analytics_storage|functionality_storage|personalization_storage|security_storage|none" doc:"Types of Google Consent Mode that stand for this service; by its category when absent, none for no type."`
 }
 
 // Hosts lists host sources (Content-Security-Policy syntax: example.com,
@@ -286,7 +287,7 @@ func (h Hosts) All() []string {
 // DeviceAccess is a cookie or other storage on the visitor's device.
 type DeviceAccess struct {
 	ID         string    `yaml:",key" doc:"Name, or pattern with * at the end."`
-	Technology string    `yaml:"technology" enum:"cookie|local_storage|session_storage|indexed_db|cache|pixel" doc:"cookie when absent."`
+	Technology string    `yaml:"technology" enum:"cookie|local_storage|session_storage|indexed_db|cache|service_worker|pixel" doc:"cookie when absent; of a service worker the name is the path of its script."`
 	Party      string    `yaml:"party" doc:"A party of the register, or self."`
 	Service    string    `yaml:"service" ref:"services" doc:"The service that sets it."`
 	Category   string    `yaml:"category" need:"yes" enum:"necessary|preferences|statistics|marketing"`

@@ -135,12 +135,17 @@ var doneID = regexp.MustCompile(`^[a-z]+\.done\.[a-z_]+$`)
 // Done redirects (303) to a page of this host, which says the catalogue text
 // id on top; id has the form "<feature>.done.<what>".
 func Done(w http.ResponseWriter, r *http.Request, to, id string) {
+	http.Redirect(w, r, DoneURL(to, id), http.StatusSeeOther)
+}
+
+// DoneURL returns the address that Done leads to.
+func DoneURL(to, id string) string {
 	u := url.URL{Path: to}
 	if p, q, ok := strings.Cut(to, "?"); ok {
 		u.Path, u.RawQuery = p, q+"&"
 	}
 	u.RawQuery += doneParam + "=" + url.QueryEscape(id)
-	http.Redirect(w, r, u.String(), http.StatusSeeOther)
+	return u.String()
 }
 
 func flash(l text.Lang, id string) string {
