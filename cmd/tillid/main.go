@@ -92,7 +92,7 @@ Start here:
 	)
 	root.AddCommand(
 		initCommand(), lintCommand(), serviceCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
-		demoCommand(), serveCommand(), accountCommand(), userCommand(), acceptCommand(),
+		demoCommand(), serveCommand(), snippetCommand(), accountCommand(), userCommand(), acceptCommand(),
 		versionsCommand(), retentionCommand(), ledgerCommand(), verifyCommand(), healthCommand(), versionCommand(),
 	)
 	return root

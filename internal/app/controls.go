@@ -76,6 +76,7 @@ func (h *House) controls() map[string]control {
 		"ledger/checkpoint": h.controlCheckpoint,
 		"account/add":       h.controlAddAccount,
 		"user/add":          h.controlAddUser,
+		"snippet":           h.controlSnippet,
 	}
 }
 
@@ -277,11 +278,7 @@ func (h *House) ownAccount(ctx context.Context) (string, error) {
 func (h *House) userLine(number, name, token string) UserLine {
 	link := staff.LinkPath(token)
 	if hosts := h.Plan().Backoffice.Hosts; len(hosts) > 0 {
-		scheme := "https://"
-		if strings.Contains(hosts[0], "localhost") {
-			scheme = "http://"
-		}
-		link = scheme + hosts[0] + link
+		link = scheme(hosts[0]) + hosts[0] + link
 	}
 	return UserLine{Account: number, Name: name, Link: link}
 }

@@ -200,6 +200,9 @@ func (h *House) Hosts() map[string]http.Handler {
 		for _, host := range s.Hosts {
 			hosts[host] = site
 		}
+		if s.Consent != "" {
+			hosts[s.Consent] = h.besideHandler()
+		}
 	}
 	for _, host := range plan.Backoffice.Hosts {
 		hosts[host] = office
@@ -209,7 +212,7 @@ func (h *House) Hosts() map[string]http.Handler {
 
 // kindOf names a host's kind for the metrics.
 func (h *House) kindOf(host string) string {
-	if h.Plan().SiteByHost(host) != nil {
+	if plan := h.Plan(); plan.SiteByHost(host) != nil || plan.SiteByConsentHost(host) != nil {
 		return "site"
 	}
 	return "backoffice"

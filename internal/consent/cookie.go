@@ -146,10 +146,20 @@ func (s *Service) decode(v string) (kept, bool) {
 	return k, true
 }
 
-// setChoice sends the cookie. Only the server reads it, on the site's own host.
+// reach returns the domain of the cookie: "" for the host alone. At a consent_host
+// it is the domain which that name and the site's own share.
+func (o *offer) reach(r *http.Request) string {
+	if o.plan == nil || o.plan.SiteByConsentHost(r.Host) == nil {
+		return ""
+	}
+	return policy.Domain(r.Host)
+}
+
+// setChoice sends the cookie. Only the server reads it, on the site's own host or,
+// for a site beside Tillid, on every name of its domain.
 func (s *Service) setChoice(w http.ResponseWriter, r *http.Request, o *offer, state State) {
 	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure follows the connection; the demo is on http
-		Name: policy.ChoiceCookie, Value: s.encode(o, state), Path: "/",
+		Name: policy.ChoiceCookie, Value: s.encode(o, state), Path: "/", Domain: o.reach(r),
 		MaxAge:   int(o.until(state.At).Sub(s.Now()) / time.Second),
 		HttpOnly: true, Secure: web.HTTPS(r), SameSite: http.SameSiteLaxMode,
 	})

@@ -139,7 +139,11 @@ func (c *compiled) addSite(site *policy.Site) {
 		table.upstream = u
 	}
 	c.list = append(c.list, table)
-	for _, host := range site.Hosts {
+	hosts := site.Hosts
+	if site.Consent != "" {
+		hosts = append(slices.Clone(hosts), site.Consent)
+	}
+	for _, host := range hosts {
 		if c.sites[strings.ToLower(host)] == nil {
 			c.sites[strings.ToLower(host)] = table
 		}

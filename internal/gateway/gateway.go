@@ -123,6 +123,9 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 // Ours reports whether a path is Tillid's own and never the site's.
 func Ours(p string) bool {
 	p = path.Clean("/" + p)
+	if p == "/.well-known/gpc.json" {
+		return true // how the house heeds Global Privacy Control
+	}
 	for _, own := range [...]string{"/privacy", "/_tillid"} {
 		if rest, ok := strings.CutPrefix(p, own); ok && (rest == "" || rest[0] == '/') {
 			return true

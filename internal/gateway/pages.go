@@ -19,6 +19,7 @@ var pages = web.Parse(files)
 // server in front asks.
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	mux.Handle("GET "+forwardPath, web.Wrap(s.Log, s.forward))
+	mux.Handle("GET "+guardPath, web.Wrap(s.Log, s.guard))
 	mux.Handle("POST "+reportPath, web.Wrap(s.Log, s.receive))
 }
 
