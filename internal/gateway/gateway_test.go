@@ -427,7 +427,7 @@ func TestOurs(t *testing.T) {
 	g := newRig(t, "enforce", page)
 	for path, ours := range map[string]bool{
 		"/privacy": true, "/privacy/choices": true, "/_tillid/x": true, "//privacy": true, "/a/../privacy/me": true, "/%70rivacy": true, "/./_tillid/": true,
-		"/privacypolicy": false, "/about/privacy": false, "/": false, "/_tillidx": false,
+		"/.well-known/gpc.json": true, "/.well-known/other": false, "/privacypolicy": false, "/about/privacy": false, "/": false, "/_tillidx": false,
 	} {
 		g.asked = nil
 		r := httptest.NewRequest("GET", "http://"+siteHost+"/", nil)
