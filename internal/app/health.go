@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"sync"
 	"time"
@@ -74,6 +75,7 @@ type pulse struct {
 	at       time.Time
 	ready    bool
 	problems []*fault.Error
+	failed   int64 // writes that the databases had refused by then
 }
 
 const pulseAge = time.Second
@@ -107,11 +109,19 @@ func (h *House) Health(ctx context.Context) (ready bool, problems []*fault.Error
 }
 
 // canWrite really writes to both databases: a disk that is full or read-only
-// answers reads happily.
+// answers reads happily. What it writes is small, so a larger write that was
+// refused since the last check counts too.
 func (h *House) canWrite(ctx context.Context, now time.Time) error {
+	before := h.pulse.failed
+	h.pulse.failed = h.folder.db.Failures() + h.folder.keys.DB.Failures()
 	if _, err := h.folder.db.Exec(ctx, `update house set checked_at = $1`, db.Time{Time: now}); err != nil {
 		return err
 	}
-	_, err := h.folder.keys.DB.Exec(ctx, `update record_key set kek_version = kek_version where record = $1`, houseKey(h.folder.id))
-	return err
+	if _, err := h.folder.keys.DB.Exec(ctx, `update record_key set kek_version = kek_version where record = $1`, houseKey(h.folder.id)); err != nil {
+		return err
+	}
+	if n := h.pulse.failed - before; n > 0 {
+		return fmt.Errorf("%d writes were refused since the last check", n)
+	}
+	return nil
 }

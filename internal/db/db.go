@@ -65,6 +65,11 @@ func (d *DB) Lite() bool { return d.writer != nil }
 // has succeeded since. It is nil while all is well.
 func (d *DB) Err() error { return d.state.err() }
 
+// Failures counts the writes that the database could not take: full, read-only,
+// away. A small write may still succeed where larger ones fail, so a health check
+// that only tries one looks at this too.
+func (d *DB) Failures() int64 { return d.state.failures() }
+
 // Do runs f in a transaction and returns when it is durable. On SQLite, many
 // callers' closures run as savepoints of one transaction with one fsync (group
 // commit), so f must not wait for anything but the database. On PostgreSQL the

@@ -31,6 +31,7 @@ type state struct {
 	mu    sync.Mutex
 	last  error // of the newest write; nil when it succeeded
 	ended error // set for good
+	count int64 // of failures
 }
 
 func (s *state) err() error {
@@ -40,6 +41,12 @@ func (s *state) err() error {
 		return s.ended
 	}
 	return s.last
+}
+
+func (s *state) failures() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.count
 }
 
 func (s *state) fatal() error {
@@ -60,6 +67,7 @@ func (s *state) note(err error, commit bool) {
 		s.last = nil
 	case f != nil:
 		s.last = f
+		s.count++
 		if diskFailed(err, commit) {
 			s.ended = fault.New(fault.Unavailable, "The disk failed while saving: nothing more is saved.").
 				WithHint("Check the disk, then restart Tillid; what was acknowledged is on the disk.").
@@ -141,7 +149,7 @@ func known(err error) *fault.Error {
 	var connect *pgconn.ConnectError
 	var network net.Error
 	if errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, errClosed) ||
+		errors.Is(err, driver.ErrBadConn) || errors.Is(err, sql.ErrConnDone) || errors.Is(err, pgconn.ErrConnClosed) || errors.Is(err, errClosed) ||
 		strings.Contains(err.Error(), "sql: database is closed") {
 		return faultAway(err)
 	}

@@ -22,6 +22,7 @@ type formPage struct {
 	Consents []fieldView
 	Foreign  []string // what was sent and is not declared, in words
 	Wrong    []fieldView
+	Later    string // why it could not be saved just now
 	Notice   []section
 }
 

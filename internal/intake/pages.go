@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
@@ -83,6 +84,9 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return s.wrong(w, r, in, values, mistakes, api)
 	}
 	receipt, err := s.submit(r.Context(), in)
+	if db.IsUnavailable(err) && !api {
+		return s.later(w, r, pages, in, values, err)
+	}
 	if err != nil {
 		return err
 	}
@@ -145,6 +149,16 @@ func (s *Service) wrong(w http.ResponseWriter, r *http.Request, in submission, v
 	}
 	page := s.formPage(s.frame(r, in.lang), in.form, values, mistakes)
 	return web.Render(w, http.StatusUnprocessableEntity, pages(), "form", web.Public, page)
+}
+
+// later answers 503 with the form as it was filled in: nothing could be saved, and
+// nobody should have to write it twice.
+func (s *Service) later(w http.ResponseWriter, r *http.Request, pages *web.Pages, in submission, values map[string]string, err error) error {
+	s.Log.ErrorContext(r.Context(), "submission not saved", "form", in.form.ID, "err", err)
+	page := s.formPage(s.frame(r, in.lang), in.form, values, nil)
+	page.Later, _ = web.Say(in.lang, db.AsFault(err))
+	w.Header().Set("Retry-After", "30")
+	return web.Render(w, http.StatusServiceUnavailable, pages, "form", web.Public, page)
 }
 
 // frame is the public frame in the language that the form was shown in.

@@ -107,8 +107,21 @@ func (r *Runner) work(ctx context.Context) {
 		}
 		if err != nil && ctx.Err() == nil {
 			r.Log.ErrorContext(ctx, "look for jobs", "err", err)
+			rest(ctx)
+			continue
 		}
 		r.idle(ctx)
+	}
+}
+
+// rest waits a second after the database refused: what is due is still due, and
+// asking again at once would only fill the log.
+func rest(ctx context.Context) {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
 	}
 }
 
