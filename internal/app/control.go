@@ -40,6 +40,19 @@ func (h *House) listenSocket() (net.Listener, error) {
 	return l, nil
 }
 
+// alone refuses a house that a running server answers for. On SQLite the files'
+// locks do the same; a house on PostgreSQL has nothing else in its folder to hold.
+func (h *House) alone(ctx context.Context) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "unix", filepath.Join(h.Dir, socketName))
+	if err != nil {
+		return nil
+	}
+	conn.Close()
+	return fault.New(fault.Unavailable, "The house in %s is served by another process already.", h.Dir).
+		WithHint("Stop that one first. A second server of a house on PostgreSQL needs a folder of its own, with the same kek, log.key and settings.env.")
+}
+
 // Reply is what a control call answers: a result, or a fault.
 type Reply struct {
 	Result json.RawMessage `json:"result,omitempty"`

@@ -53,25 +53,63 @@ func openFolder(ctx context.Context, dir string, s Settings, now func() time.Tim
 	if f.db, err = openDatabase(ctx, s.Database, filepath.Join(dir, "tillid.db")); err != nil {
 		return nil, err
 	}
+	if err := f.db.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	if err := f.keysLost(ctx, s); err != nil {
+		return nil, err
+	}
 	store, err := openDatabase(ctx, s.KeyStore, filepath.Join(dir, "keys.db"))
 	if err != nil {
 		return nil, err
 	}
 	f.keys = &subject.Keys{DB: store, KEK: kek, Now: now}
-	if err := f.db.Migrate(ctx); err != nil {
-		return nil, err
-	}
 	if err := f.keys.Migrate(ctx); err != nil {
 		return nil, err
 	}
 	return f, f.identify(ctx, now())
 }
 
-func openDatabase(ctx context.Context, url, file string) (*db.DB, error) {
-	if url == "" {
-		url = file
+// keysLost notices a house without its key store, before an empty one is made in its place.
+func (f *folder) keysLost(ctx context.Context, s Settings) error {
+	name := filepath.Join(f.dir, "keys.db")
+	if s.KeyStore != "" || exists(name) {
+		return nil
 	}
-	return db.Open(ctx, url)
+	if _, err := readHouse(ctx, f.db); errors.Is(err, sql.ErrNoRows) {
+		return nil // a new house
+	} else if err != nil {
+		return err
+	}
+	return fault.New(fault.Invalid, "%s is missing, and without it nothing in tillid.db can be read.", name).
+		WithHint("Put the house's own keys.db back, or restore its newest backup (which is at most seven days old).")
+}
+
+// dataLost notices a key store whose database is gone: a new house beside it would
+// make the old one's people and log disappear without a word.
+func (f *folder) dataLost(ctx context.Context) error {
+	var n int
+	if err := f.keys.DB.QueryRow(ctx, `select count(*) from record_key where record not like 'house:%'`).Scan(&n); err != nil {
+		return fmt.Errorf("count keys: %w", db.AsFault(err))
+	}
+	if n == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "The database of %s is missing or empty, but its key store holds the keys of a house.", f.dir).
+		WithHint("Put the house's own tillid.db back, or restore its newest backup. To begin anew, use an empty folder.")
+}
+
+func openDatabase(ctx context.Context, url, file string) (*db.DB, error) {
+	if url != "" {
+		return db.Open(ctx, url)
+	}
+	d, err := db.Open(ctx, file)
+	if f := fault.Of(err); f.ID == "db.damaged" {
+		return nil, fault.New(fault.Unavailable, "The database file %s is damaged.", file).
+			WithHint("Keep the damaged file aside and put the newest backup in its place; tillid.db and keys.db belong together.").
+			In("db.damaged").Because(err)
+	}
+	return d, err
 }
 
 func (f *folder) close() {
@@ -171,7 +209,7 @@ func (f *folder) identify(ctx context.Context, now time.Time) error {
 func readHouse(ctx context.Context, q db.Queryer) (houseRow, error) {
 	var r houseRow
 	err := q.QueryRow(ctx, `select id, secret, log_vkey, file_id from house`).Scan(&r.id, &r.secret, &r.vkey, &r.file)
-	return r, err
+	return r, db.AsFault(err)
 }
 
 // houseKey is the key, in the key store, that opens the house's secret.
@@ -247,6 +285,9 @@ func (f *folder) fileID() string {
 // found makes the house row of a new house. The log key and the key store come
 // first, so that a crash in between leaves files that the next start reuses.
 func (f *folder) found(ctx context.Context, now time.Time) error {
+	if err := f.dataLost(ctx); err != nil {
+		return err
+	}
 	id := db.NewID()
 	f.id, f.keys.House = id, id
 	name := filepath.Join(f.dir, "log.key")

@@ -90,6 +90,9 @@ type House struct {
 // declaration. Whatever is wrong with its files is said here, with what to do.
 func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
 	h := &House{Dir: dir, Now: o.Now, Log: o.Log, options: o}
+	if err := h.alone(ctx); err != nil {
+		return nil, err
+	}
 	if h.settings, err = readSettings(dir, o.Getenv); err != nil {
 		return nil, err
 	}

@@ -52,6 +52,9 @@ func openLite(ctx context.Context, file string) (_ *DB, err error) {
 		handle.Close()
 		return nil, err
 	}
+	if err := d.look(ctx); err != nil {
+		return nil, err
+	}
 	d.pool, err = sql.Open("sqlite", liteDSN(file, readerCache, "query_only(ON)"))
 	if err != nil {
 		return nil, err
@@ -61,6 +64,27 @@ func openLite(ctx context.Context, file string) (_ *DB, err error) {
 	d.pool.SetConnMaxIdleTime(idleTime)
 	d.close = sync.OnceValue(d.closeLite)
 	return d, nil
+}
+
+// lookTime bounds the look at a file when it is opened: some 100 MB of it.
+const lookTime = 200 * time.Millisecond
+
+// look checks that the file's pages fit together, as far as time allows: damage is
+// better said at start than found by a visitor.
+func (d *DB) look(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	var found string
+	err := d.writer.conn.QueryRowContext(ctx, "pragma quick_check(1)").Scan(&found)
+	switch {
+	case ctx.Err() != nil:
+		return nil // large, or the machine is busy
+	case err != nil:
+		return err
+	case found != "ok":
+		return faultDamaged(errors.New(found))
+	}
+	return nil
 }
 
 // closeLite closes the readers first: the last connection to close, the

@@ -167,8 +167,7 @@ func knownLite(code int, err error) *fault.Error {
 	case sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM:
 		return faultReadOnly(err)
 	case sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB:
-		return fault.New(fault.Unavailable, "The database file is damaged.").
-			WithHint("Stop Tillid and restore the newest backup; keep the damaged file.").In("db.damaged").Because(err)
+		return faultDamaged(err)
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN,
 		sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_PROTOCOL:
 		return faultAway(err)
@@ -187,6 +186,11 @@ func knownPostgres(code string, err error) *fault.Error {
 		return faultAway(err)
 	}
 	return nil
+}
+
+func faultDamaged(err error) *fault.Error {
+	return fault.New(fault.Unavailable, "The database file is damaged.").
+		WithHint("Stop Tillid and restore the newest backup; keep the damaged file.").In("db.damaged").Because(err)
 }
 
 func faultFull(err error) *fault.Error {
