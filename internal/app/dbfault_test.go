@@ -98,7 +98,7 @@ func (s *standing) survive(trouble trouble) {
 			send()
 			h := s.do(host, "/_tillid/health", nil)
 			return h.StatusCode == http.StatusServiceUnavailable && h.Header.Get("Retry-After") != "" &&
-				strings.Contains(h.body, "the database cannot be written")
+				strings.Contains(h.body, "database cannot be written")
 		})
 	}
 	s.goesOn()

@@ -85,7 +85,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	}
 	receipt, err := s.submit(r.Context(), in)
 	if db.IsUnavailable(err) && !api {
-		return s.later(w, r, pages, in, values, err)
+		return s.later(w, r, pages(), in, values, err)
 	}
 	if err != nil {
 		return err
