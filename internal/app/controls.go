@@ -74,6 +74,7 @@ func (h *House) controls() map[string]control {
 		"retention/run":     h.controlRetentionRun,
 		"ledger/verify":     h.controlVerify,
 		"ledger/checkpoint": h.controlCheckpoint,
+		"proof":             h.controlProof,
 		"account/add":       h.controlAddAccount,
 		"user/add":          h.controlAddUser,
 		"snippet":           h.controlSnippet,
@@ -225,6 +226,21 @@ func (h *House) controlVerify(ctx context.Context, in url.Values) (any, error) {
 func (h *House) controlCheckpoint(ctx context.Context, _ url.Values) (any, error) {
 	note, err := h.ledger.Checkpoint(ctx)
 	return string(note), err
+}
+
+// controlProof gathers all that there is about one leaf of the log.
+func (h *House) controlProof(ctx context.Context, in url.Values) (any, error) {
+	if _, err := h.ledger.Sequence(ctx); err != nil {
+		return nil, err
+	}
+	d, err := h.consent.Dossier(ctx, in.Get("leaf"))
+	if err != nil {
+		return nil, err
+	}
+	if v, _, err := h.versions.ByHash(ctx, d.Version.Hash); err == nil {
+		d.Version.Number, d.Version.PublishedAt, d.Version.EffectiveAt = v.Number, v.PublishedAt, v.EffectiveAt
+	}
+	return d, nil
 }
 
 func (h *House) controlAddAccount(ctx context.Context, in url.Values) (any, error) {

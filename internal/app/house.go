@@ -124,6 +124,9 @@ func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
 	if err := h.rememberOffers(ctx); err != nil {
 		return nil, err
 	}
+	if err := h.archiveShown(ctx); err != nil {
+		return nil, err
+	}
 	h.serveAs()
 	return h, nil
 }
@@ -229,6 +232,7 @@ func (h *House) wire() {
 	h.wireBase(f)
 	h.wireForgetting(f)
 	h.wirePublic(f)
+	h.web.PublicNav = h.publicNav()
 	h.wireOffice(f)
 	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
 	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health}
@@ -246,6 +250,36 @@ func (h *House) planOrNil() *policy.Plan {
 func (h *House) planOf(ctx context.Context, hash string) (*policy.Plan, error) {
 	_, plan, err := h.versions.ByHash(ctx, hash)
 	return plan, err
+}
+
+// render makes everything that people are shown under a version: the documents,
+// and all by which visitors are asked.
+func (h *House) render(plan *policy.Plan, v version.Version) ([]version.Shown, error) {
+	documents, err := h.publish.Render(plan, v)
+	if err != nil {
+		return nil, err
+	}
+	banner, err := h.consent.Archive(plan)
+	return append(documents, banner...), err
+}
+
+// archiveShown keeps what visitors are asked by today: a newer program may write
+// the banner of the same version in another way.
+func (h *House) archiveShown(ctx context.Context) error {
+	shown, err := h.consent.Archive(h.Plan())
+	if err != nil {
+		return err
+	}
+	return h.versions.Archive(ctx, h.versions.InForce().Number, shown)
+}
+
+// keptShown returns what people were shown, by its digest.
+func (h *House) keptShown(ctx context.Context, sha256 string) ([]byte, error) {
+	shown, _, err := h.versions.Kept(ctx, sha256)
+	if err != nil {
+		return nil, err
+	}
+	return shown.Content, nil
 }
 
 func (h *House) wireBase(f *folder) {
@@ -266,10 +300,10 @@ func (h *House) wireForgetting(f *folder) {
 
 func (h *House) wirePublic(f *folder) {
 	h.publish = &publish.Service{House: h.web, Versions: h.versions, Signer: f.signer, Log: h.Log, Now: h.Now, Findings: h.findings}
-	h.versions.Render = h.publish.Render
+	h.versions.Render = h.render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, Kept: h.keptShown,
 		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{
@@ -355,6 +389,7 @@ func (h *House) periodic() []job.Periodic {
 			{Name: "subject.sweep", Every: time.Hour, Run: func(ctx context.Context) error { _, err := h.subjects.Sweep(ctx); return err }},
 			{Name: "version.refresh", Every: 30 * time.Second, Run: h.versions.Refresh},
 			{Name: "consent.remember", Every: 5 * time.Minute, Run: h.rememberOffers},
+			{Name: "consent.archive", Every: 5 * time.Minute, Run: h.archiveShown},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},
 		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(),
@@ -369,6 +404,5 @@ func (h *House) serveAs() {
 		h.mail.From = fmt.Sprintf("%q <%s>", plan.Controller.LegalName, plan.Controller.Email)
 	}
 	maps.Copy(h.connect.Processors, h.processors(plan))
-	h.web.PublicNav = h.publicNav()
 	h.web.Nav = h.officeNav()
 }

@@ -38,6 +38,10 @@ type Service struct {
 	// the one in force is known.
 	PlanOf func(ctx context.Context, hash string) (*policy.Plan, error)
 
+	// Kept returns what people were shown, by its digest, from the archive of
+	// versions; fault.NotFound when it is not there. Nil: nothing is kept.
+	Kept func(ctx context.Context, sha256 string) ([]byte, error)
+
 	// Limit returns an error when a request's network makes too many choices.
 	Limit func(*http.Request) error
 	// Leftover reports storage that is there after a withdrawal and that the
@@ -46,6 +50,7 @@ type Service struct {
 
 	current atomic.Pointer[offer]
 	past    archive
+	probing bool // it renders for the archive; see probe
 }
 
 // State is what a request's visitor has chosen. The zero State is that of

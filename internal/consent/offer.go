@@ -18,7 +18,7 @@ type offer struct {
 	id        offerID
 	items     []item
 	asked     []asked              // what each item is about, in the same order
-	shown     map[text.Lang]string // hash of everything that is said in asking
+	shown     map[text.Lang]string // digest of everything by which visitors are asked; see Shown
 	markup    markup
 }
 
@@ -59,6 +59,7 @@ func (s *Service) offer() *offer {
 	o := s.current.Load()
 	if o == nil || o.plan != plan {
 		o = newOffer(plan)
+		s.digests(o)
 		s.past.add(o)
 		s.current.Store(o)
 	}
@@ -96,9 +97,6 @@ func newOffer(plan *policy.Plan) *offer {
 	}
 	o.asked = o.about()
 	o.id = idOf(o.asked)
-	for _, l := range text.Langs() {
-		o.shown[l] = o.said(l)
-	}
 	return o
 }
 
@@ -134,24 +132,6 @@ func ownItem(plan *policy.Plan, p *policy.Purpose) *item {
 		return nil
 	}
 	return &it
-}
-
-// said hashes the words with which visitors are asked in a language: those of
-// the banner and those of the page behind it.
-func (o *offer) said(l text.Lang) string {
-	var all []any
-	all = append(all, o.question(l, State{}), o.question(l, State{GPC: true}))
-	for _, g := range o.Groups {
-		all = append(all, g.Purpose.Label.In(l), g.Purpose.Description.In(l), g.Purpose.Withdrawal.In(l))
-		for _, it := range g.Items {
-			all = append(all, it.Label.In(l), it.Party, it.Country, it.Transfer)
-			for _, d := range it.Devices {
-				all = append(all, d.ID, d.Duration.String(), d.Describe.In(l))
-			}
-		}
-	}
-	sum := digest(all)
-	return hex.EncodeToString(sum[:])
 }
 
 func digest(v any) [sha256.Size]byte {

@@ -128,18 +128,10 @@ func (s *Service) langOf(r *http.Request, page string) text.Lang {
 
 // langs returns the languages of the declaration that the program speaks.
 func (s *Service) langs() []text.Lang {
-	var offered []text.Lang
 	if p := s.offer().plan; p != nil {
-		for _, l := range p.Languages {
-			if slices.Contains(text.Langs(), l) {
-				offered = append(offered, l)
-			}
-		}
+		return spoken(p)
 	}
-	if len(offered) == 0 {
-		return text.Langs()
-	}
-	return offered
+	return text.Langs()
 }
 
 // The script waits for the page, unless tags are told what was chosen: they must

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/tillid/tillid/internal/policy"
@@ -122,7 +123,7 @@ func (s *Service) documents(ctx context.Context, number int, l text.Lang, base s
 	}
 	var docs []shownDocument
 	for _, sh := range list {
-		if sh.Lang == "" || !only(sh.Document) {
+		if sh.Lang == "" || strings.HasPrefix(sh.Document, "banner-") || !only(sh.Document) { // the banner is shown by consent
 			continue
 		}
 		at := slices.IndexFunc(docs, func(d shownDocument) bool { return d.Document == sh.Document && d.Lang == sh.Lang })

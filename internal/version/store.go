@@ -170,6 +170,25 @@ func (s *Service) asset(ctx context.Context, sha256, format string) (*Shown, err
 	return whole(&sh, err)
 }
 
+func (s *Service) kept(ctx context.Context, sha256 string) (*Shown, int, error) {
+	sh, number := Shown{SHA256: sha256}, 0
+	err := s.DB.QueryRow(ctx, `
+		select version, document, lang, format, content from shown where sha256 = $1 order by version limit 1`,
+		sha256).Scan(&number, &sh.Document, &sh.Lang, &sh.Format, &sh.Content)
+	shown, err := whole(&sh, err)
+	return shown, number, err
+}
+
+func (s *Service) hasShown(ctx context.Context, q db.Queryer, number int, sh Shown) (bool, error) {
+	var n int
+	err := q.QueryRow(ctx, `select count(*) from shown where version = $1 and document = $2 and lang = $3 and format = $4`,
+		number, sh.Document, string(sh.Lang), sh.Format).Scan(&n)
+	if err != nil {
+		return false, fmt.Errorf("look for shown: %w", err)
+	}
+	return n > 0, nil
+}
+
 // whole refuses archived bytes that are not what the log says people were shown.
 func whole(sh *Shown, err error) (*Shown, error) {
 	if errors.Is(err, sql.ErrNoRows) {

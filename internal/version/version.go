@@ -257,6 +257,12 @@ func (s *Service) Asset(ctx context.Context, sha256, format string) (*Shown, err
 	return s.asset(ctx, sha256, format)
 }
 
+// Kept returns what people were shown, by its digest, and under which version;
+// fault.NotFound when it is not in the archive.
+func (s *Service) Kept(ctx context.Context, sha256 string) (*Shown, int, error) {
+	return s.kept(ctx, sha256)
+}
+
 // recorder notes which files a declaration reads, so that the version keeps them.
 type recorder struct {
 	from policy.Files
