@@ -84,7 +84,7 @@ func TestDossier(t *testing.T) {
 		site, _ := h.Handlers()
 		live := map[string]string{}
 		look := func() {
-			for name, at := range map[string]string{"banner.json": "/_tillid/banner?lang=en", "choices.html": "/privacy/choices?lang=en", "asset-t.js": "/_tillid/t.js", "asset-t.css": "/_tillid/t.css"} {
+			for name, at := range map[string]string{"banner.json": "/_tillid/state?lang=en", "layer.html": "/_tillid/layer?lang=en", "asset-u.js": "/_tillid/u.js", "choices.html": "/privacy/choices?lang=en", "asset-t.js": "/_tillid/t.js", "asset-t.css": "/_tillid/t.css"} {
 				live[name] = send(t, site, "GET", host, at, nil).Body.String()
 			}
 		}

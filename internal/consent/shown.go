@@ -23,8 +23,8 @@ import (
 )
 
 // Shown is everything by which visitors are asked in one language, byte for byte:
-// the banner as it comes with a page, its settings, the choices page, the
-// placeholders, and the script and styles of all of them. Its digest stands in
+// the banner as it comes with a page, its settings, the second layer, the choices
+// page, the placeholders, and the scripts and styles of all of them. Its digest stands in
 // the leaf of every choice; the bytes are kept in the archive of versions.
 type Shown struct {
 	Format   string      `json:"format"`
@@ -99,7 +99,10 @@ func (s *Service) shownIn(o *offer, l text.Lang) ([]byte, error) {
 	for _, at := range []struct {
 		name, address string
 		gpc           bool
-	}{{"banner.json", bannerPath + lang, false}, {"banner-gpc.json", bannerPath + lang, true}, {"choices.html", choicesPath + lang, false}, {"choices-gpc.html", choicesPath + lang, true}} {
+	}{
+		{"banner.json", statePath + lang, false}, {"banner-gpc.json", statePath + lang, true}, {"layer.html", layerPath + lang, false},
+		{"choices.html", choicesPath + lang, false}, {"choices-gpc.html", choicesPath + lang, true}, {"asset-u.js", moreFile.url, false},
+	} {
 		p.get(site, at.name, at.address, at.gpc)
 	}
 	p.assets(site)
@@ -133,7 +136,7 @@ func encodeShown(s Shown) ([]byte, error) {
 	return b.Bytes(), err
 }
 
-func embedOf(it item) (e struct{ Service, Host, Title, Width, Height string }) {
+func embedOf(it item) (e struct{ Service, Host, Title, Width, Height, Src string }) {
 	e.Service, e.Width, e.Height = it.ID, "560", "315"
 	return e
 }
