@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 )
 
 // beside is a site that does not stand behind Tillid: its own server answers, and
@@ -91,6 +92,7 @@ func TestSnippet(t *testing.T) {
 	s := newBeside(t, "enforce")
 	b := s.browser(t)
 	b.open(s.at("/"))
+	b.do(chromedp.WaitVisible(".tillid-banner"))
 	late()
 	if ran := b.ran(); ran != "" || !eval[bool](b, "window.own === true") {
 		t.Errorf("before a choice %q ran; the site's own script ran: %v", ran, eval[bool](b, "window.own === true"))
@@ -100,9 +102,7 @@ func TestSnippet(t *testing.T) {
 	if got := s.outside.take(); slices.Contains(got, "stray.outside.test/x") {
 		t.Errorf("before a choice code reached %v", got)
 	}
-	b.open("https://" + s.consent + "/privacy/choices?lang=en")
-	b.press(`button[value="all"]`)
-	b.open(s.at("/"))
+	b.press(".tillid-banner .tillid-button:last-child")
 	late()
 	if ran := b.ran(); ran != "tag.outside.test " {
 		t.Errorf("after a yes %q ran", ran)
@@ -114,12 +114,18 @@ func TestSnippet(t *testing.T) {
 	if c == nil || c.Domain != ".tag.test" || !c.HTTPOnly || !c.Secure || c.SameSite != network.CookieSameSiteLax || !eval[bool](b, "document.cookie.indexOf('tillid') < 0") {
 		t.Errorf("the choice is kept as %+v", c)
 	}
-	b.open("https://" + s.consent + "/privacy/choices?lang=en")
-	b.press(`button[value="none"]`)
-	b.open(s.at("/"))
+	b.press(".tillid-entry .tillid-link")
 	late()
 	if ran := b.ran(); ran != "" {
 		t.Errorf("after withdrawal %q ran", ran)
+	}
+	b.press(".tillid-entry a")
+	b.wants("Google Analytics")
+	b.press(`button[value="all"]`)
+	b.open(s.at("/"))
+	late()
+	if ran := b.ran(); ran != "tag.outside.test " {
+		t.Errorf("after a yes on the choices page %q ran", ran)
 	}
 	b.noErrors()
 }

@@ -52,7 +52,7 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, o *offer, befor
 		Settings settings       `json:"settings"`
 	}{
 		out.kind, append([]string{}, out.granted...), strings.Join(out.granted, " "), out.promise,
-		o.refused(out.granted), more, o.other(before.granted, out.granted), o.settings(s.langOf(r, in.Lang), state),
+		o.refused(out.granted), more, o.other(before.granted, out.granted), s.settingsOf(r, o, in.Lang, state),
 	})
 }
 
@@ -80,7 +80,7 @@ func (s *Service) state(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Vary", "Cookie, Sec-GPC, Accept-Language")
 	q, state := r.URL.Query(), s.Granted(r)
 	state.GPC = state.GPC || q.Get("gpc") == "1" // what the browser tells scripts
-	return json.NewEncoder(w).Encode(s.offer().settings(s.langOf(r, q.Get("lang")), state))
+	return json.NewEncoder(w).Encode(s.settingsOf(r, s.offer(), q.Get("lang"), state))
 }
 
 // layer is the second layer of the banner: every purpose and service, with the

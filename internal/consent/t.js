@@ -366,6 +366,9 @@
   }
 
   var given = attempt(function () { return JSON.parse(script.getAttribute("data-tillid")); });
+  var told = (win.tillid_guard || {}).settings; // without the page's language
+  if (told) set = told, signal("default");
   if (given) begin(given);
+  else if (told && root.lang.slice(0, 2) === told.lang) begin(told);
   else load().then(begin).catch(nothing); // nothing is loaded, nothing is asked
 })();

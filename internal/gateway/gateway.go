@@ -11,6 +11,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -49,6 +50,8 @@ type Service struct {
 	Foot func(r *http.Request, lang string, embeds bool) []byte
 	// Placeholder returns what stands where an embed of a service would be.
 	Placeholder func(r *http.Request, lang string, e Embed) []byte
+	// Told returns what the banner's script learns about a visitor, as JSON.
+	Told func(*http.Request) json.RawMessage
 	// Limit returns an error when a request's network sends too many reports.
 	Limit func(*http.Request) error
 

@@ -21,6 +21,8 @@ type told struct {
 	Enforce bool   `json:"enforce"`
 	Granted bool   `json:"granted"` // something is
 	Policy  string `json:"policy"`
+	// What the banner's script learns, so that it need not ask.
+	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
 // guard answers with the script and, in it, the policy of the visitor's choice.
@@ -31,7 +33,11 @@ func (s *Service) guard(w http.ResponseWriter, r *http.Request) error {
 		return fault.New(fault.NotFound, "No site of this name is declared.").
 			WithHint("The server in front must pass the Host header on unchanged, and the host must stand under sites in tillid.yaml.").In("gateway.forward")
 	}
-	b, err := json.Marshal(told{v.enforce(), len(v.services) > 0, inPage(v.headersFor(v.services).csp)})
+	say := told{Enforce: v.enforce(), Granted: len(v.services) > 0, Policy: inPage(v.headersFor(v.services).csp)}
+	if s.Told != nil {
+		say.Settings = s.Told(r)
+	}
+	b, err := json.Marshal(say)
 	if err != nil {
 		return err
 	}
