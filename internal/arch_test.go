@@ -57,6 +57,8 @@ var modules = map[string]string{
 	"github.com/rogpeppe/go-internal":          "tests: the command line as scripts",
 	"github.com/santhosh-tekuri/jsonschema/v6": "tests: published schemas",
 	"github.com/spf13/cobra":                   "command line",
+	"github.com/transparency-dev/formats":      "tests: checkpoints read by others",
+	"github.com/transparency-dev/merkle":       "tests: proofs checked by others",
 	"github.com/wneessen/go-mail":              "sends mail",
 	"github.com/yuin/goldmark":                 "Markdown in publish",
 	"go.yaml.in/yaml/v4":                       "declaration files",

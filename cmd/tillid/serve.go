@@ -53,6 +53,7 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_DATABASE_URL, TILLID_KEYS_URL   two PostgreSQL databases, instead of files
   TILLID_KEK, TILLID_KEK_FILE            the key-encryption key, from elsewhere
   TILLID_SMTP_URL, TILLID_MAIL_FROM      how mail leaves
+  TILLID_WITNESSES                       who cosigns the log: "URL KEY", with commas between
 Each may be given as NAME_FILE.`,
 		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",
 		Args:    cobra.MinimumNArgs(1),

@@ -284,6 +284,7 @@ func (h *House) keptShown(ctx context.Context, sha256 string) ([]byte, error) {
 
 func (h *House) wireBase(f *folder) {
 	h.ledger = &ledger.Log{DB: f.db, Origin: f.signer.Name(), Signer: f.signer, Now: h.Now, Logger: h.Log}
+	h.ledger.Witnesses, _ = h.settings.cosigners() //nolint:errcheck // readSettings has refused what cannot be read
 	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
 	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
 	h.mail = &mail.Service{DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
@@ -389,6 +390,7 @@ func (h *House) periodic() []job.Periodic {
 			{Name: "subject.sweep", Every: time.Hour, Run: func(ctx context.Context) error { _, err := h.subjects.Sweep(ctx); return err }},
 			{Name: "version.refresh", Every: 30 * time.Second, Run: h.versions.Refresh},
 			{Name: "consent.remember", Every: 5 * time.Minute, Run: h.rememberOffers},
+			{Name: "ledger.cosign", Every: 10 * time.Minute, Run: h.ledger.Cosign},
 			{Name: "consent.archive", Every: 5 * time.Minute, Run: h.archiveShown},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/ledger"
 )
 
 // Settings are the few things about a house that its declaration does not say:
@@ -23,10 +24,11 @@ type Settings struct {
 	KEK      string // TILLID_KEK: 32 bytes, base64; empty: the file kek in the folder
 	SMTP     string // TILLID_SMTP_URL: smtp://user:password@host:port
 	MailFrom string // TILLID_MAIL_FROM; empty: the controller's address
+	Witness  string // TILLID_WITNESSES: "URL KEY", several with commas between; empty: nobody cosigns the log
 }
 
 var settingNames = []string{
-	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM",
+	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES",
 }
 
 // readSettings reads a house's settings; getenv is os.Getenv or a test's own.
@@ -51,10 +53,13 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 		return "", nil
 	}
 	var s Settings
-	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom} {
+	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness} {
 		if *into, err = get(settingNames[i]); err != nil {
 			return Settings{}, err
 		}
+	}
+	if _, err := s.cosigners(); err != nil {
+		return Settings{}, err
 	}
 	if (s.Database == "") != (s.KeyStore == "") {
 		return Settings{}, fault.New(fault.Invalid, "Only one of TILLID_DATABASE_URL and TILLID_KEYS_URL is set.").
@@ -65,6 +70,23 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 			WithHint("Keys must live apart from the data, so that a destroyed key is gone from every backup of the data.")
 	}
 	return s, nil
+}
+
+// cosigners reads who cosigns the log.
+func (s Settings) cosigners() ([]ledger.Cosigner, error) {
+	var all []ledger.Cosigner
+	for one := range strings.SplitSeq(s.Witness, ",") {
+		if strings.TrimSpace(one) == "" {
+			continue
+		}
+		c, err := ledger.ParseCosigner(one)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "TILLID_WITNESSES: %v.", err).
+				WithHint("Write the address, a space, and the key that tillid witness prints at its start.")
+		}
+		all = append(all, c)
+	}
+	return all, nil
 }
 
 // readEnvFile reads KEY=VALUE lines; a missing file is empty.

@@ -47,6 +47,8 @@ type Log struct {
 	Now    func() time.Time
 	Logger *slog.Logger // for Run and Routes; may be nil
 
+	Witnesses []Cosigner // who cosigns; see Cosign
+
 	self holder
 }
 

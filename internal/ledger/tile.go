@@ -17,11 +17,19 @@ const tileHeight = 8
 
 var errNoTile = errors.New("there is no such tile")
 
-// Routes serves /_tillid/checkpoint, /_tillid/tile/… (tlog-tiles, see
+// Routes serves /_tillid/checkpoint (also as witnesses have cosigned it), /_tillid/tile/… (tlog-tiles, see
 // https://c2sp.org/tlog-tiles) and /_tillid/log.vkey.
 func (l *Log) Routes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_tillid/checkpoint", func(w http.ResponseWriter, r *http.Request) {
 		b, err := l.Checkpoint(r.Context())
+		l.answer(w, r, "text/plain; charset=utf-8", "no-cache", b, err)
+	})
+	mux.HandleFunc("GET /_tillid/checkpoint/cosigned", func(w http.ResponseWriter, r *http.Request) {
+		b, err := l.Cosigned(r.Context())
+		if err == nil && b == nil {
+			http.Error(w, "No witness has cosigned this log yet.", http.StatusNotFound)
+			return
+		}
 		l.answer(w, r, "text/plain; charset=utf-8", "no-cache", b, err)
 	})
 	mux.HandleFunc("GET /_tillid/log.vkey", func(w http.ResponseWriter, r *http.Request) {
