@@ -273,6 +273,16 @@ func (h *House) archiveShown(ctx context.Context) error {
 	return h.versions.Archive(ctx, h.versions.InForce().Number, shown)
 }
 
+// banners lists what visitors have been asked by.
+func (h *House) banners(ctx context.Context) ([]consent.Banner, error) {
+	list, err := h.versions.Editions(ctx, "banner-")
+	var all []consent.Banner
+	for _, e := range list {
+		all = append(all, consent.Banner{Version: e.Number, Lang: e.Lang, Digest: e.SHA256, From: e.EffectiveAt})
+	}
+	return all, err
+}
+
 // keptShown returns what people were shown, by its digest.
 func (h *House) keptShown(ctx context.Context, sha256 string) ([]byte, error) {
 	shown, _, err := h.versions.Kept(ctx, sha256)
@@ -304,7 +314,7 @@ func (h *House) wirePublic(f *folder) {
 	h.versions.Render = h.render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, Kept: h.keptShown,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, Kept: h.keptShown, Banners: h.banners,
 		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{

@@ -42,6 +42,9 @@ type Service struct {
 	// versions; fault.NotFound when it is not there. Nil: nothing is kept.
 	Kept func(ctx context.Context, sha256 string) ([]byte, error)
 
+	// Banners lists what visitors have been asked by, the newest first. Nil: nothing is listed.
+	Banners func(ctx context.Context) ([]Banner, error)
+
 	// Limit returns an error when a request's network makes too many choices.
 	Limit func(*http.Request) error
 	// Leftover reports storage that is there after a withdrawal and that the
@@ -50,6 +53,7 @@ type Service struct {
 
 	current atomic.Pointer[offer]
 	past    archive
+	views   views
 	probing bool // it renders for the archive; see probe
 }
 

@@ -80,7 +80,7 @@ const figuresFor = 400 * 24 * time.Hour
 
 // Periodic returns consent's periodic work.
 func (s *Service) Periodic() []job.Periodic {
-	return []job.Periodic{{Name: "consent.lapse", Every: time.Hour, Run: s.Lapse}, {Name: "consent.tidy", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
+	return []job.Periodic{{Name: "consent.views", Every: 5 * time.Minute, Run: s.FlushViews}, {Name: "consent.lapse", Every: time.Hour, Run: s.Lapse}, {Name: "consent.tidy", Every: 24 * time.Hour, Run: func(ctx context.Context) error {
 		return deleteRefusals(ctx, s.DB, s.Now().Add(-figuresFor))
 	}}}
 }

@@ -152,6 +152,9 @@ func (s *Service) Head(r *http.Request, lang string) []byte {
 		return nil
 	}
 	l, state := s.langOf(r, lang), s.Granted(r)
+	if !state.Decided {
+		s.saw(r, l)
+	}
 	sent := r.Method == http.MethodPost
 	build := func() []byte {
 		set := o.settings(l, state)

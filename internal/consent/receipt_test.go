@@ -27,14 +27,14 @@ func TestTemplates(t *testing.T) {
 		page   any
 	}{
 		"choices": {web.Public, choicesPage{}}, "receipt": {web.Public, receiptPage{}}, "parties": {web.Public, partiesPage{}},
-		"consent": {web.Backoffice, consentPage{}}, "layer": {web.Bare, layerPage{}},
+		"consent": {web.Backoffice, consentPage{}}, "shown": {web.Backoffice, shownPage{}}, "layer": {web.Bare, layerPage{}},
 	} {
 		if err := templatecheck.CheckHTML(pages.Template(name, data.layout), data.page); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(pages.Names()); n != 5 {
-		t.Errorf("%d pages, 5 are checked", n)
+	if n := len(pages.Names()); n != 6 {
+		t.Errorf("%d pages, 6 are checked", n)
 	}
 }
 

@@ -2,8 +2,11 @@ package consent
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/tillid/tillid/internal/text"
@@ -12,7 +15,10 @@ import (
 
 // StaffRoutes returns the addresses of the Backoffice.
 func (s *Service) StaffRoutes() []web.Route {
-	return []web.Route{{Pattern: "GET /consent", Need: web.Consent, Handler: s.consentPage}}
+	return []web.Route{
+		{Pattern: "GET /consent", Need: web.Consent, Handler: s.consentPage},
+		{Pattern: "GET /consent/shown/{digest}", Need: web.Consent, Handler: s.shownPage},
+	}
 }
 
 // StaffNav returns the menu's entries.
@@ -27,17 +33,32 @@ type consentPage struct {
 	Rates  []purposeRate
 	Recent []recentChoice
 	Days   int
+	Chart  []dayBar
+	Width  int
+	Shown  []Banner
+}
+
+// Banner is one archive of what visitors are asked by.
+type Banner struct {
+	Version int
+	Lang    text.Lang
+	Digest  string
+	From    time.Time // when the version took effect
 }
 
 type langRate struct {
 	Lang                            string
 	All, None, Some, Withdrawn, Sum int
+	Ignored                         int  // banners without an answer
+	Few                             bool // too few answers to show how they fall
 }
 
 type purposeRate struct {
 	Label   text.Text
 	Yes, No int
+	Ignored int
 	Percent int
+	Few     bool
 }
 
 type recentChoice struct {
@@ -56,6 +77,14 @@ func (s *Service) consentPage(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	page.ByLang, page.Rates = o.rates(counts)
+	if err := s.addIgnored(r.Context(), &page); err != nil {
+		return err
+	}
+	if s.Banners != nil {
+		if page.Shown, err = s.Banners(r.Context()); err != nil {
+			return err
+		}
+	}
 	for _, l := range page.ByLang {
 		page.Total += l.Sum
 	}
@@ -69,6 +98,75 @@ func (s *Service) consentPage(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	return web.Render(w, http.StatusOK, pages, "consent", web.Backoffice, page)
+}
+
+// addIgnored adds how often the banner was left unanswered, by language and so for
+// every purpose, and the chart of the days.
+func (s *Service) addIgnored(ctx context.Context, page *consentPage) error {
+	since := s.Now().AddDate(0, 0, -ratesOver)
+	if err := s.FlushViews(ctx); err != nil {
+		return err
+	}
+	byLang, byDay, err := viewsSince(ctx, s.DB, s.dayOf(since))
+	if err != nil {
+		return err
+	}
+	answered, err := bannerAnswers(ctx, s.DB, since)
+	if err != nil {
+		return err
+	}
+	total := 0
+	for lang, shown := range byLang {
+		i := slices.IndexFunc(page.ByLang, func(l langRate) bool { return l.Lang == lang })
+		if i < 0 {
+			i, page.ByLang = len(page.ByLang), append(page.ByLang, langRate{Lang: lang})
+		}
+		page.ByLang[i].Ignored = max(0, shown-answered[lang])
+		total += page.ByLang[i].Ignored
+	}
+	slices.SortFunc(page.ByLang, func(a, b langRate) int { return strings.Compare(a.Lang, b.Lang) })
+	for i := range page.ByLang {
+		page.ByLang[i].Few = page.ByLang[i].Sum < fewAnswers
+	}
+	for i := range page.Rates {
+		page.Rates[i].Ignored = total
+		page.Rates[i].Few = page.Rates[i].Yes+page.Rates[i].No < fewAnswers
+	}
+	page.Chart, err = s.chart(ctx, byDay)
+	page.Width = ratesOver * barStep
+	page.Total += total
+	return err
+}
+
+type shownPage struct {
+	web.Frame
+	Shown  Shown
+	Digest string
+	Ask    *question
+}
+
+// shownPage shows what visitors were asked by, as it was: the words of the first
+// layer, and every file.
+func (s *Service) shownPage(w http.ResponseWriter, r *http.Request) error {
+	page := shownPage{Frame: s.House.Backoffice(r), Digest: r.PathValue("digest")}
+	var ok bool
+	var err error
+	if page.Shown, ok, err = s.shownUnder(r.Context(), page.Digest); err != nil {
+		return err
+	}
+	if !ok {
+		return web.NotFound(w, r)
+	}
+	for _, f := range page.Shown.Files {
+		if f.Name == "banner.json" {
+			var set settings
+			if err := json.Unmarshal([]byte(f.Content), &set); err != nil {
+				return fmt.Errorf("read archived settings: %w", err)
+			}
+			page.Ask = set.Ask
+		}
+	}
+	return web.Render(w, http.StatusOK, pages, "shown", web.Backoffice, page)
 }
 
 // rates sums choices up by language and by purpose. A withdrawal answers no new

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
@@ -177,6 +178,37 @@ func (s *Service) kept(ctx context.Context, sha256 string) (*Shown, int, error) 
 		sha256).Scan(&number, &sh.Document, &sh.Lang, &sh.Format, &sh.Content)
 	shown, err := whole(&sh, err)
 	return shown, number, err
+}
+
+// Edition is something shown, and the version that it belongs to.
+type Edition struct {
+	Shown
+	Number      int
+	EffectiveAt time.Time
+}
+
+// Editions lists what was shown of documents whose names begin with a prefix, the
+// newest version first, without the contents.
+func (s *Service) Editions(ctx context.Context, prefix string) ([]Edition, error) {
+	rows, err := s.DB.Query(ctx, `
+		select s.version, s.document, s.lang, s.format, s.sha256, v.effective_at
+		from shown s join declaration_version v on v.number = s.version
+		where substr(s.document, 1, $1) = $2 order by s.version desc, s.lang, s.document`, len(prefix), prefix)
+	if err != nil {
+		return nil, fmt.Errorf("list editions: %w", err)
+	}
+	defer rows.Close()
+	var all []Edition
+	for rows.Next() {
+		var e Edition
+		var effective db.Time
+		if err := rows.Scan(&e.Number, &e.Document, &e.Lang, &e.Format, &e.SHA256, &effective); err != nil {
+			return nil, fmt.Errorf("read edition: %w", err)
+		}
+		e.EffectiveAt = effective.Time
+		all = append(all, e)
+	}
+	return all, rows.Err()
 }
 
 func (s *Service) hasShown(ctx context.Context, q db.Queryer, number int, sh Shown) (bool, error) {
