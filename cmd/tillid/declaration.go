@@ -20,6 +20,7 @@ import (
 	"github.com/tillid/tillid/internal/law"
 	"github.com/tillid/tillid/internal/lint"
 	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/scan"
 	"github.com/tillid/tillid/internal/text"
 )
 
@@ -49,14 +50,27 @@ func language(s string) (text.Lang, error) {
 }
 
 func initCommand() *cobra.Command {
-	var dir, company, host, email string
+	var dir, company, host, email, from string
+	var f scanFlags
 	c := &cobra.Command{
 		Use: "init", GroupID: "write", Short: "Write a first declaration, with comments", Args: cobra.NoArgs,
 		Long: `Write tillid.yaml into a folder: a first declaration with comments, for a website
 with a contact form. It lints clean; change the lines marked CHANGE. A file that
-is there already is not touched.`,
-		Example: `  tillid init --dir /srv/eksempel --company "Eksempel A/S" --host www.example.dk`,
+is there already is not touched.
+
+With --from URL, scan the site first (see tillid scan) and declare what it uses:
+known services with their vendors and cookies, and what nobody knows as marketing.
+Lint then speaks of the lines marked CHANGE, which only you can fill in.`,
+		Example: `  tillid init --dir /srv/eksempel --company "Eksempel A/S" --host www.example.dk
+  tillid init --dir /srv/eksempel --company "Eksempel A/S" --from https://www.example.dk`,
 		RunE: func(c *cobra.Command, _ []string) error {
+			if from != "" && !c.Flags().Changed("host") {
+				start, err := scan.Address(from)
+				if err != nil {
+					return err
+				}
+				host = start.Host
+			}
 			o := policy.StarterOptions{Company: company, Host: host, Email: email, Today: time.Now()}
 			src := policy.Starter(o)
 			if _, problems := policy.Parse("tillid.yaml", src, nil); len(problems) > 0 {
@@ -64,6 +78,15 @@ is there already is not touched.`,
 					WithHint("%s", problems[0].Hint)
 			}
 			name := filepath.Join(dir, "tillid.yaml")
+			if _, err := os.Stat(name); err == nil {
+				return fault.New(fault.Conflict, "%s is there already, and was not touched.", name).WithHint("Choose another folder with --dir.")
+			}
+			if from != "" {
+				var err error
+				if src, err = initFrom(c, from, dir, src, &f); err != nil {
+					return err
+				}
+			}
 			if err := writeNew(name, src); err != nil {
 				return err
 			}
@@ -80,6 +103,8 @@ is there already is not touched.`,
 	c.Flags().StringVar(&company, "company", "Eksempel A/S", "name of the company")
 	c.Flags().StringVar(&host, "host", "www.example.dk", "host of its website")
 	c.Flags().StringVar(&email, "email", "kontakt@example.dk", "address for questions about privacy")
+	c.Flags().StringVar(&from, "from", "", "address of the site to scan first")
+	f.add(c)
 	return c
 }
 

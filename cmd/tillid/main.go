@@ -94,7 +94,7 @@ Start here:
 	root.AddCommand(
 		initCommand(), lintCommand(), serviceCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
 		demoCommand(), serveCommand(), snippetCommand(), accountCommand(), userCommand(), acceptCommand(),
-		versionsCommand(), retentionCommand(), ledgerCommand(), proofCommand(), witnessCommand(), verifyCommand(), healthCommand(), versionCommand(),
+		versionsCommand(), retentionCommand(), ledgerCommand(), proofCommand(), witnessCommand(), verifyCommand(), scanCommand(), healthCommand(), versionCommand(),
 	)
 	return root
 }

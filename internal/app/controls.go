@@ -31,6 +31,11 @@ type (
 		PublishedAt time.Time `json:"published_at"`
 		EffectiveAt time.Time `json:"effective_at"`
 	}
+	// DeclarationText is the declaration in force, as its file was written.
+	DeclarationText struct {
+		Number int    `json:"number"`
+		Source string `json:"source"`
+	}
 	// ChangeLine is one difference, in words.
 	ChangeLine struct {
 		Class string `json:"class"`
@@ -68,6 +73,7 @@ func (h *House) controls() map[string]control {
 	return map[string]control{
 		"health":            h.controlHealth,
 		"versions":          h.controlVersions,
+		"declaration":       h.controlDeclaration,
 		"diff":              h.controlDiff,
 		"publish":           h.controlPublish,
 		"retention/plan":    h.controlRetentionPlan,
@@ -100,6 +106,10 @@ func (h *House) controlVersions(ctx context.Context, _ url.Values) (any, error) 
 		lines[i] = versionLine(v)
 	}
 	return lines, nil
+}
+
+func (h *House) controlDeclaration(context.Context, url.Values) (any, error) {
+	return DeclarationText{Number: h.versions.InForce().Number, Source: string(h.Plan().Source)}, nil
 }
 
 // Changes says in words what differs between two declarations.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -40,22 +41,34 @@ var order = []string{"parties", "engagements", "data", "people", "purposes", "se
 func Of(services []*Service) Fragment {
 	var f Fragment
 	for _, s := range services {
-		for _, st := range s.Storage {
-			purpose := s.Purpose
-			if s.Vendor == nil {
-				purpose = ""
-			}
-			f.Add("device_access", Entry{st.Name, st.entry(s, purpose)})
+		for i := range s.Storage {
+			f.Add("device_access", s.Storage[i].Entry(s.row(&s.Storage[i])))
 		}
-		if s.Vendor == nil {
-			continue
-		}
-		f.Add("parties", Entry{s.Vendor.ID, s.Vendor.entry()})
-		f.Add("engagements", Entry{s.ID, s.engagement()})
-		f.Add("services", Entry{s.ID, s.entry()})
-		f.AddPurpose(s.Purpose)
+		f.AddService(s)
 	}
 	return f
+}
+
+// row is how the catalogue itself declares a name.
+func (s *Service) row(st *Storage) Row {
+	switch {
+	case s.Vendor == nil:
+		return Row{Party: "self"}
+	case st.Own:
+		return Row{Service: s.ID, Party: "self", Purpose: s.Purpose}
+	}
+	return Row{Service: s.ID, Party: s.Vendor.ID, Purpose: s.Purpose}
+}
+
+// AddService adds a service with its vendor and purpose, and none of its storage.
+func (f *Fragment) AddService(s *Service) {
+	if s.Vendor == nil {
+		return
+	}
+	f.Add("parties", Entry{s.Vendor.ID, s.Vendor.entry()})
+	f.Add("engagements", Entry{s.ID, s.engagement()})
+	f.Add("services", Entry{s.ID, s.entry()})
+	f.AddPurpose(s.Purpose)
 }
 
 // Add adds an entry unless the section has one of that name.
@@ -256,47 +269,52 @@ func (s *Service) entry() string {
 // longest is what lint takes as the longest life of a cookie, roughly: thirteen months.
 const longest = 396 * 24 * time.Hour
 
-// entry writes a device access row of s for a purpose, which may be "".
-func (st *Storage) entry(s *Service, purpose string) string {
+// Row says how a name is declared where it is not as the catalogue has it.
+type Row struct {
+	Service, Party, Purpose string // entries of the declaration; "" when there is none
+	Mark                    string // what only the company knows, for a CHANGE
+}
+
+// Entry writes a row of device_access.
+func (st *Storage) Entry(r Row) Entry {
 	var b strings.Builder
-	mark := ""
 	switch {
+	case r.Mark != "":
 	case !st.Life.Set:
-		mark = "   # CHANGE: it never expires by itself; say after how long your page deletes it (duration)"
-	case purpose == "" && st.Category != "necessary":
-		mark = "   # CHANGE: name the purpose on consent that it serves"
+		r.Mark = "it never expires by itself; say after how long your page deletes it (duration)"
+	case r.Purpose == "" && st.Category != "necessary":
+		r.Mark = "name the purpose on consent that it serves"
 	}
-	fmt.Fprintf(&b, "  %s:%s\n", scalar(st.Name), mark)
-	if st.Technology != "cookie" {
-		fmt.Fprintf(&b, "    technology: %s\n", st.Technology)
+	if r.Mark != "" {
+		r.Mark = "   # CHANGE: " + r.Mark
 	}
-	party := "self"
-	if s.Vendor != nil {
-		if !st.Own {
-			party = s.Vendor.ID
+	fmt.Fprintf(&b, "  %s:%s\n", scalar(st.Name), r.Mark)
+	field := func(name, value string) {
+		if value != "" {
+			fmt.Fprintf(&b, "    %s: %s\n", name, value)
 		}
-		fmt.Fprintf(&b, "    service: %s\n", s.ID)
 	}
-	fmt.Fprintf(&b, "    party: %s\n    category: %s\n", party, st.Category)
-	if purpose != "" {
-		fmt.Fprintf(&b, "    purpose: %s\n", purpose)
+	if st.Technology != "cookie" {
+		field("technology", st.Technology)
 	}
+	field("service", r.Service)
+	field("party", r.Party)
+	field("category", st.Category)
+	field("purpose", r.Purpose)
 	if st.Life.Set {
 		long := ""
 		if st.Life.Approx() > longest {
 			long = "   # CHANGE: this is the vendor's own; shorten it there if you can"
 		}
-		fmt.Fprintf(&b, "    duration: %s%s\n", sessionAsSeconds(st.Life), long)
+		field("duration", sessionAsSeconds(st.Life)+long)
 	}
-	fmt.Fprintf(&b, "    third_party_access: %t\n", party != "self")
-	if st.Domain != "" {
-		fmt.Fprintf(&b, "    domain: %s\n", st.Domain)
-	}
+	field("third_party_access", strconv.FormatBool(r.Party != "self"))
+	field("domain", st.Domain)
 	if len(st.Necessity) > 0 {
-		fmt.Fprintf(&b, "    necessity: %s\n", both(st.Necessity))
+		field("necessity", both(st.Necessity))
 	}
-	fmt.Fprintf(&b, "    description: %s\n", both(st.Says))
-	return b.String()
+	field("description", both(st.Says))
+	return Entry{st.Name, b.String()}
 }
 
 // sessionAsSeconds writes a session's life as declarations do.
