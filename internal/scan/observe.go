@@ -76,7 +76,7 @@ func (c *crawl) follow(links []string, from Page) {
 			return
 		}
 		have[u.String()] = true
-		c.state.Pages = append(c.state.Pages, Page{u.String(), from.Depth + 1})
+		c.state.Pages = append(c.state.Pages, Page{URL: u.String(), Depth: from.Depth + 1})
 	}
 }
 
@@ -136,7 +136,9 @@ func (c *crawl) stored(f facts, pass Pass, path string) {
 	}{{LocalStorage, f.Local}, {Session, f.Session}, {Database, f.Databases}, {Cache, f.Caches}, {ServiceWorker, f.Workers}} {
 		for _, name := range one.names {
 			it := Item{Kind: one.kind, Domain: host, ThirdParty: !c.ours(host)}
-			c.name(&it, name, host)
+			if c.name(&it, name, host); it.Kind == ServiceWorker {
+				it.Name = masked(name) // the path that it is for
+			}
 			if it.Kind == Session {
 				it.Lifetime = "PT0S"
 			}

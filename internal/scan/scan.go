@@ -239,8 +239,10 @@ func (c *crawl) pass(ctx context.Context, chromium *surface) (err error) {
 			c.stopped = true
 			break
 		}
-		if err := c.one(pass, c.state.Pages[c.state.Next]); err != nil {
-			return err
+		if p := c.state.Pages[c.state.Next]; !p.None {
+			if err := c.one(pass, p); err != nil {
+				return err
+			}
 		}
 		c.state.Next++
 		if err := c.state.save(c.file); err != nil {
@@ -290,6 +292,7 @@ func (c *crawl) one(pass Pass, p Page) error {
 	}
 	if what != "" {
 		c.state.trouble(path, pass, what)
+		c.state.Pages[c.state.Next].None = what == failed || what == download || what == away
 	}
 	if c.state.Next == 0 && what != failed {
 		if err := c.keepPicture(pass, t.picture()); err != nil {

@@ -564,7 +564,7 @@ func FuzzRobots(f *testing.F) {
 // same scan goes on.
 func TestStateFile(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "work", "state.json")
-	s := &State{Format: stateFormat, Start: "https://www.example.dk/", Pages: []Page{{"https://www.example.dk/", 0}}, Next: 1, Items: map[string]*Item{"a": {Name: "x"}}}
+	s := &State{Format: stateFormat, Start: "https://www.example.dk/", Pages: []Page{{URL: "https://www.example.dk/"}}, Next: 1, Items: map[string]*Item{"a": {Name: "x"}}}
 	if err := s.save(name); err != nil {
 		t.Fatal(err)
 	}

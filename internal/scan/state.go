@@ -34,6 +34,7 @@ const stateFormat = 1
 type Page struct {
 	URL   string `json:"url"` // without query and fragment
 	Depth int    `json:"depth"`
+	None  bool   `json:"none,omitempty"` // nothing to look at: later passes leave it out
 }
 
 // Trouble is something that kept a page from being looked at wholly.

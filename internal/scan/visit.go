@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/debugger"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
@@ -52,6 +53,8 @@ func (t *tab) prepare() (err error) {
 	t.watch.main = tree.FrameTree.Frame.ID
 	return errors.Join(
 		call(t.ctx, page.Enable, page.EnableParams{}), call(t.ctx, network.Enable, network.EnableParams{}), call(t.ctx, runtime.Enable, cdp.Empty{}),
+		// Who asked for what is told only to a debugger; one that never stops a page.
+		call(t.ctx, debugger.Enable, debugger.EnableParams{}), call(t.ctx, debugger.SetSkipAllPauses, debugger.SetSkipAllPausesParams{Skip: true}),
 		call(t.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: t.s.agent, AcceptLanguage: t.s.o.Language}),
 		call(t.ctx, runtime.AddBinding, runtime.AddBindingParams{Name: binding}),
 		call(t.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: wrap}),
@@ -76,11 +79,13 @@ const (
 
 // visit loads an address and waits until nothing more comes.
 func (t *tab) visit(address string) (what string) {
-	nav, err := chromedp.Call(t.ctx, page.Navigate, page.NavigateParams{URL: address})
+	ctx, cancel := context.WithTimeout(t.ctx, t.s.o.Limits.Load)
+	defer cancel()
+	nav, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: address}) // answers when the page begins
 	switch {
 	case err == nil && nav.IsDownload:
 		return download
-	case err != nil && t.ctx.Err() == nil || err == nil && nav.ErrorText != "":
+	case err != nil || nav.ErrorText != "":
 		return failed
 	}
 	return t.settle()
@@ -157,7 +162,7 @@ const maxFrames = 20
 
 // ask asks every frame; the first is the page's own.
 func (t *tab) ask() ([]facts, error) {
-	ctx, cancel := context.WithTimeout(t.ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.ctx, 3*time.Second)
 	defer cancel()
 	tree, err := chromedp.Call(ctx, page.GetFrameTree, cdp.Empty{})
 	if err != nil {
