@@ -258,13 +258,13 @@ func (d *decoder) slice(n *yaml.Node, v reflect.Value, path string, tag reflect.
 var (
 	entryKey = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_.*-]{0,99}$`)
 	// storageKey is wider: names of cookies and of local storage are what others made them.
-	storageKey = regexp.MustCompile(`^[A-Za-z0-9_.:!$%+@|~-][A-Za-z0-9_.:!$%+@|~*-]{0,99}$`)
+	storageKey = regexp.MustCompile(`^[A-Za-z0-9_./:!$%+@|~-][A-Za-z0-9_./:!$%+@|~*-]{0,99}$`)
 )
 
 // keyOf returns what the names of a section's entries look like, and says so in words.
 func keyOf(elem reflect.Type) (*regexp.Regexp, string) {
 	if elem == reflect.TypeFor[DeviceAccess]() {
-		return storageKey, "Letters, digits and _ . : ! $ % + @ | ~ -, and * at the end."
+		return storageKey, "Letters, digits and _ . / : ! $ % + @ | ~ -, and * at the end."
 	}
 	return entryKey, "Letters, digits, _ and -, beginning with a letter."
 }

@@ -196,7 +196,7 @@ func TestHostileSite(t *testing.T) {
 		{scan.Session, "tab_id", "PT0S", all},
 		{scan.Database, "store-*", "", all},
 		{scan.Cache, "offline", "", all},
-		{scan.ServiceWorker, "/", "", all},
+		{scan.ServiceWorker, "/sw.js", "", all},
 		{scan.WebRTC, "RTCPeerConnection", "", all},
 		{scan.Host, "tracker.invalid", "", all},
 		{scan.Host, "pixel.invalid", "", all},

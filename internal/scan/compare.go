@@ -47,10 +47,6 @@ func (c *comparison) item(it *Item) {
 		c.host(it)
 	case WebRTC:
 		c.add(finding(peerConnection, it, nil), "")
-	case ServiceWorker:
-		if !slices.ContainsFunc(c.plan.Device, func(d policy.DeviceAccess) bool { return d.Technology == Cache }) {
-			c.add(finding(worker, it, nil), "device_access")
-		}
 	default:
 		c.stored(it)
 	}

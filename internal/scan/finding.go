@@ -49,15 +49,14 @@ const (
 	otherUse          = "SC-08"
 	unseenPage        = "SC-09"
 	peerConnection    = "SC-10"
-	worker            = "SC-11"
-	notWhole          = "SC-12"
+	notWhole          = "SC-11"
 )
 
 // Rules returns the ids of the rules with their articles, in order.
 func Rules() []string {
 	return []string{
 		undeclaredCookie, undeclaredStorage, undeclaredHost, tooEarly, tooLong, neverSeen,
-		noBanner, otherUse, unseenPage, peerConnection, worker, notWhole,
+		noBanner, otherUse, unseenPage, peerConnection, notWhole,
 	}
 }
 
@@ -71,12 +70,11 @@ var articles = map[string]string{
 	noBanner:          "BEK 1148 § 3; GDPR Art. 7",
 	otherUse:          "GDPR Art. 13(1)(e)",
 	peerConnection:    "ePrivacy Art. 5(3); GDPR Art. 32",
-	worker:            "ePrivacy Art. 5(3); BEK 1148 § 3",
 }
 
 var severities = map[string]Severity{
 	undeclaredCookie: Error, undeclaredStorage: Error, undeclaredHost: Error, tooEarly: Error, tooLong: Error, neverSeen: Info,
-	noBanner: Warning, otherUse: Warning, unseenPage: Warning, peerConnection: Warning, worker: Warning, notWhole: Warning,
+	noBanner: Warning, otherUse: Warning, unseenPage: Warning, peerConnection: Warning, notWhole: Warning,
 }
 
 // says is a text of the catalogues in every language. The values may differ by language.

@@ -34,7 +34,7 @@ func NewPatch(plan *policy.Plan, r *Result) Patch {
 		switch {
 		case it.Kind == Host:
 			p.host(it)
-		case it.Kind != WebRTC && it.Kind != ServiceWorker && deviceOf(plan, it.Kind, it.Name, it.Domain) == nil:
+		case it.Kind != WebRTC && deviceOf(plan, it.Kind, it.Name, it.Domain) == nil:
 			p.stored(it)
 		}
 	}

@@ -135,7 +135,7 @@ try { r.local = cut(Object.keys(localStorage)) } catch {}
 try { r.session = cut(Object.keys(sessionStorage)) } catch {}
 try { r.databases = cut((await indexedDB.databases()).map(d => d.name)) } catch {}
 try { r.caches = cut(await caches.keys()) } catch {}
-try { r.workers = cut((await navigator.serviceWorker.getRegistrations()).map(w => new URL(w.scope).pathname)) } catch {}
+try { r.workers = cut((await navigator.serviceWorker.getRegistrations()).map(w => (w.active || w.waiting || w.installing || {}).scriptURL).filter(u => u).map(u => new URL(u).pathname)) } catch {}
 try { r.links = [...document.querySelectorAll("a[href], area[href]")].slice(0, 500).map(a => a.href).filter(h => typeof h === "string" && h.length < 2000).map(h => h.split(/[?#]/)[0]) } catch {}
 return JSON.stringify(r) })()`
 
