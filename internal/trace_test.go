@@ -30,7 +30,7 @@ type row struct {
 
 var rows = []row{
 	{"A1", "Four categories; each cookie and service shown with purpose, provider, lifetime, type", done, ""},
-	{"A2", "Session and persistent cookies told apart in the register", partly, "the scanner that finds undeclared ones comes later; the gateway lists them today"},
+	{"A2", "Session and persistent cookies told apart in the register", done, ""},
 	{"A3", "Browser guide; withdrawal in one click from every page", done, ""},
 	{"A4", "Everything works with every optional category refused", done, ""},
 	{"A5", "Google: tags only after consent", partly, "Consent Mode signals and server-side conversions come later"},

@@ -12,7 +12,7 @@ import (
 func (c *crawl) observe(t *tab, pass Pass, p Page, path, what string) string {
 
 	frames, err := t.ask()
-	if err != nil && what == "" {
+	if err != nil && what != heavy {
 		what = unhelpful
 	}
 	if len(frames) > 0 {

@@ -292,7 +292,7 @@ func (c *crawl) one(pass Pass, p Page) error {
 	}
 	if what != "" {
 		c.state.trouble(path, pass, what)
-		c.state.Pages[c.state.Next].None = what == failed || what == download || what == away
+		c.state.Pages[c.state.Next].None = what == failed || what == download || what == away || what == unhelpful
 	}
 	if c.state.Next == 0 && what != failed {
 		if err := c.keepPicture(pass, t.picture()); err != nil {

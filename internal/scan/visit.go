@@ -55,6 +55,7 @@ func (t *tab) prepare() (err error) {
 		call(t.ctx, page.Enable, page.EnableParams{}), call(t.ctx, network.Enable, network.EnableParams{}), call(t.ctx, runtime.Enable, cdp.Empty{}),
 		// Who asked for what is told only to a debugger; one that never stops a page.
 		call(t.ctx, debugger.Enable, debugger.EnableParams{}), call(t.ctx, debugger.SetSkipAllPauses, debugger.SetSkipAllPausesParams{Skip: true}),
+		call(t.ctx, debugger.SetAsyncCallStackDepth, debugger.SetAsyncCallStackDepthParams{MaxDepth: 4}), // images are fetched a step later
 		call(t.ctx, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{UserAgent: t.s.agent, AcceptLanguage: t.s.o.Language}),
 		call(t.ctx, runtime.AddBinding, runtime.AddBindingParams{Name: binding}),
 		call(t.ctx, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: wrap}),

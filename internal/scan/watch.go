@@ -153,8 +153,8 @@ func hostOfStack(i *network.Initiator) string {
 	if i == nil {
 		return ""
 	}
-	if i.Stack != nil {
-		for _, f := range i.Stack.CallFrames {
+	for stack := i.Stack; stack != nil; stack = stack.Parent {
+		for _, f := range stack.CallFrames {
 			if u, err := url.Parse(f.URL); err == nil && u.Host != "" {
 				return strings.ToLower(u.Hostname())
 			}
