@@ -80,11 +80,11 @@ var rows = []row{
 	{"E7", "Technical and organisational measures", partly, "backup drills and breach register come later"},
 	{"E8", "Changes announced before they take effect", partly, "versions, differences and effective date; announcements by mail come later"},
 	{"E9", "Right to know what is held", done, ""},
-	{"E10", "Objection and withdrawal, at once", partly, "withdrawal of consent and erasure; objection as a case comes later"},
+	{"E10", "Objection and withdrawal, at once", partly, "withdrawal of consent, with receipt and dispute window, and erasure; objection as a case comes later"},
 	{"E11", "Correction and deletion", partly, "deletion; correction comes later"},
 	{"E12", "Complaint route with the authority named", partly, "named in every text; the case type comes later"},
-	{"E13", "For each visitor: which third party was let in, when, on what choice", partly, "the visitor's choices are shown; a page per third party comes later"},
-	{"E14", "Rights for the unique id too", partly, "the consent id sees and erases its choices; the clickstream comes later"},
+	{"E13", "For each visitor: which third party was let in, when, on what choice", done, ""},
+	{"E14", "Rights for the unique id too", partly, "the consent id sees its choices, receipts and who was let in, and erases them; the clickstream comes later"},
 }
 
 var (
