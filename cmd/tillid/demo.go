@@ -40,7 +40,9 @@ Without --dir the demo lives in a temporary folder and leaves nothing behind.`,
 				}
 				defer os.RemoveAll(dir)
 			}
-			demo := &app.Demo{Dir: dir, Public: public, Out: c.OutOrStdout(), Options: options(log)}
+			o := options(log)
+			o.ScanAsked = true
+			demo := &app.Demo{Dir: dir, Public: public, Out: c.OutOrStdout(), Options: o}
 			if err := demo.Run(c.Context()); err != nil {
 				return err
 			}

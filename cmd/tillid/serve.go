@@ -14,6 +14,7 @@ import (
 
 	"github.com/tillid/tillid/internal/app"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/scan"
 )
 
 // env returns the value of a flag's environment variable, TILLID_<NAME>, or def.
@@ -33,7 +34,11 @@ func newLog(w io.Writer, level string) (*slog.Logger, error) {
 }
 
 func options(log *slog.Logger) app.Options {
-	return app.Options{Log: log, Now: time.Now, Getenv: os.Getenv}
+	chromium, err := scan.FindChromium(os.Getenv("TILLID_CHROMIUM"))
+	if err != nil {
+		chromium = "" // the page about scans says so
+	}
+	return app.Options{Log: log, Now: time.Now, Getenv: os.Getenv, Chromium: chromium}
 }
 
 func serveCommand() *cobra.Command {
@@ -53,6 +58,8 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_DATABASE_URL, TILLID_KEYS_URL   two PostgreSQL databases, instead of files
   TILLID_KEK, TILLID_KEK_FILE            the key-encryption key, from elsewhere
   TILLID_SMTP_URL, TILLID_MAIL_FROM      how mail leaves
+  TILLID_SCAN                            off: the sites are not looked at every night
+  TILLID_CHROMIUM                        the browser that looks; found on PATH when absent
   TILLID_WITNESSES                       who cosigns the log: "URL KEY", with commas between
 Each may be given as NAME_FILE.`,
 		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",

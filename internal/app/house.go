@@ -34,6 +34,7 @@ import (
 	"github.com/tillid/tillid/internal/publish"
 	"github.com/tillid/tillid/internal/request"
 	"github.com/tillid/tillid/internal/retain"
+	"github.com/tillid/tillid/internal/scan"
 	"github.com/tillid/tillid/internal/staff"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/version"
@@ -42,12 +43,14 @@ import (
 
 // Options are what a process gives to its houses.
 type Options struct {
-	Log     *slog.Logger
-	Now     func() time.Time
-	Getenv  func(string) string
-	Trusted []netip.Prefix // servers in front whose X-Forwarded-For counts
-	Mail    string         // overrides the house's TILLID_SMTP_URL; the demo's mail room
-	Hasher  *staff.Hasher  // of passwords; nil: argon2id with 64 MiB and three passes
+	Log       *slog.Logger
+	Now       func() time.Time
+	Getenv    func(string) string
+	Trusted   []netip.Prefix // servers in front whose X-Forwarded-For counts
+	Mail      string         // overrides the house's TILLID_SMTP_URL; the demo's mail room
+	Chromium  string         // with which sites are scanned; empty: they are not
+	ScanAsked bool           // sites are scanned only when somebody asks, not every night
+	Hasher    *staff.Hasher  // of passwords; nil: argon2id with 64 MiB and three passes
 }
 
 // House is one controller's whole system, built from its folder.
@@ -73,6 +76,7 @@ type House struct {
 	gateway  *gateway.Service
 	intake   *intake.Service
 	request  *request.Service
+	scan     *scan.Service
 
 	web        *web.House
 	visits     *web.Limiter // of the public doors
@@ -343,6 +347,10 @@ func (h *House) wireOffice(f *folder) {
 		DB: f.db, Keys: f.keys, House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("sign-in limits"), Hasher: hasher,
 		Trusted: h.options.Trusted, Overview: h.overview, Append: h.ledger.Append,
 	}
+	h.scan = &scan.Service{
+		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Chromium: h.options.Chromium,
+		Off: h.settings.Scan == "off", OnlyAsked: h.options.ScanAsked, Work: filepath.Join(h.Dir, ".scan"),
+	}
 	h.subjects.Claims = []func(context.Context, db.Queryer, []string) ([]string, error){
 		h.mail.Claim, h.request.Claim, h.staff.ClaimKeys, h.claimHouseKey,
 	}
@@ -382,7 +390,7 @@ func (h *House) limit(r *http.Request) error {
 func (h *House) jobs() map[string]func(context.Context, []byte) error {
 	all := map[string]func(context.Context, []byte) error{}
 	for _, kinds := range []map[string]func(context.Context, []byte) error{
-		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(),
+		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.scan.Jobs(),
 	} {
 		for name, run := range kinds {
 			if _, taken := all[name]; taken {
@@ -404,7 +412,7 @@ func (h *House) periodic() []job.Periodic {
 			{Name: "consent.archive", Every: 5 * time.Minute, Run: h.archiveShown},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},
-		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(),
+		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(), h.scan.Periodic(),
 	)
 }
 

@@ -103,7 +103,8 @@ var impersonal = map[string]string{
 	"tree_hash": "hashes of leaves", "checkpoint": "signed tree heads", "sequencer": "a lease",
 	"declaration_version": "the declaration", "shown": "published documents", "house": "which house this is",
 	"banner_view": "daily totals", "cosignature": "signatures of witnesses",
-	"drift":            "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
+	"drift":    "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
+	"scan_run": "the last look at each site: names of cookies and hosts, paths of pages; no visitor was there", "scan_finding": "what it found, in the same terms",
 	"goose_db_version": "migrations", "migration": "digests of migrations",
 }
 

@@ -74,6 +74,13 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	if undeclared > 0 {
 		o.Drift = []staff.Line{{Label: text.T(l, "app.overview.drift", "Count", undeclared), Count: undeclared, Path: "/drift"}}
 	}
+	scanned, err := h.scan.Drifts(ctx)
+	if err != nil {
+		return err
+	}
+	if scanned > 0 {
+		o.Drift = append(o.Drift, staff.Line{Label: text.T(l, "app.overview.scan", "Count", scanned), Count: scanned, Path: "/scan"})
+	}
 	o.Alarms = h.alarms(ctx, l)
 	if err := h.openRequests(ctx, l, o); err != nil {
 		return err

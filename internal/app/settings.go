@@ -24,11 +24,12 @@ type Settings struct {
 	KEK      string // TILLID_KEK: 32 bytes, base64; empty: the file kek in the folder
 	SMTP     string // TILLID_SMTP_URL: smtp://user:password@host:port
 	MailFrom string // TILLID_MAIL_FROM; empty: the controller's address
+	Scan     string // TILLID_SCAN: off switches the nightly look at the sites off
 	Witness  string // TILLID_WITNESSES: "URL KEY", several with commas between; empty: nobody cosigns the log
 }
 
 var settingNames = []string{
-	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES",
+	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN",
 }
 
 // readSettings reads a house's settings; getenv is os.Getenv or a test's own.
@@ -53,7 +54,7 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 		return "", nil
 	}
 	var s Settings
-	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness} {
+	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan} {
 		if *into, err = get(settingNames[i]); err != nil {
 			return Settings{}, err
 		}

@@ -27,8 +27,9 @@ type Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 // it knows every host that was asked for, also by workers that nothing else sees.
 type guard struct {
 	dial     Dial
-	private  bool // private addresses may be reached
-	loopback bool // this machine may be reached
+	private  bool   // private addresses may be reached
+	loopback bool   // this machine may be reached
+	own      string // host that may be reached wherever it is
 
 	listener net.Listener
 	server   *http.Server
@@ -50,6 +51,9 @@ func newGuard(o Options) (*guard, error) {
 	g := &guard{
 		dial: o.Dial, private: o.AllowPrivate, loopback: o.AllowPrivate || loopback(o.Start.Hostname()),
 		listener: l, asked: map[string]bool{}, refused: map[string]bool{}, open: map[net.Conn]bool{},
+	}
+	if o.OwnHost {
+		g.own, g.loopback = o.Start.Host, o.AllowPrivate
 	}
 	if g.dial == nil {
 		g.dial = g.checked
@@ -145,9 +149,10 @@ func (g *guard) checked(ctx context.Context, network, addr string) (net.Conn, er
 	if err != nil {
 		return nil, err
 	}
+	own := g.own != "" && (strings.EqualFold(addr, g.own) || strings.EqualFold(host, g.own) && (port == "443" || port == "80"))
 	err = errPrivate
 	for _, a := range candidates {
-		if a = a.Unmap(); !g.private && !public(a) && (!g.loopback || !a.IsLoopback()) {
+		if a = a.Unmap(); !own && !g.private && !public(a) && (!g.loopback || !a.IsLoopback()) {
 			continue
 		}
 		var conn net.Conn

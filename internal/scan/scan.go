@@ -31,6 +31,7 @@ type Options struct {
 	SameSite            bool   // also other hosts of the start's registered domain
 	IgnoreRobots        bool   // visit what robots.txt forbids
 	AllowPrivate        bool   // addresses of this machine's network may be reached
+	OwnHost             bool   // the start's own host may be on a private network, and nothing else
 	Chromium            string // from FindChromium
 	NoSandbox           bool   // Chromium's sandbox is off: needed for root, and in some containers
 	Language            string // what the browser asks sites for, "da,en" when empty
@@ -189,7 +190,7 @@ func (o Options) hash() string {
 
 // reachable refuses a start on the machine's own network before any browser runs.
 func (c *crawl) reachable(ctx context.Context) error {
-	if c.Dial != nil || c.guard.loopback && loopback(c.start.Hostname()) {
+	if c.Dial != nil || c.OwnHost || c.guard.loopback && loopback(c.start.Hostname()) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
