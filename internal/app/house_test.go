@@ -103,8 +103,8 @@ var impersonal = map[string]string{
 	"tree_hash": "hashes of leaves", "checkpoint": "signed tree heads", "sequencer": "a lease",
 	"declaration_version": "the declaration", "shown": "published documents", "house": "which house this is",
 	"banner_view": "daily totals", "cosignature": "signatures of witnesses",
-	"drift":            "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
-	"goose_db_version": "migrations", "migration": "digests of migrations",
+	"drift":  "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
+	"bypass": "sites and times", "goose_db_version": "migrations", "migration": "digests of migrations",
 }
 
 // Every table is claimed by exactly one holder, or stands in the list above.

@@ -151,6 +151,9 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	for _, h := range s.Houses {
+		h.gateway.EndStreams()
+	}
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Limits.orDefault().Drain)
 	defer cancel()
 	for _, srv := range servers {

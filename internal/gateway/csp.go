@@ -166,6 +166,9 @@ func compileService(plan *policy.Plan, svc *policy.Service) serviceTable {
 			if usable(host) {
 				t.fragment[i] += " " + host
 				t.sources[i] = append(t.sources[i], parseSource(host))
+				if !slices.Contains(strings.Fields(t.fragment[anyDirective]), host) {
+					t.fragment[anyDirective] += " " + host
+				}
 			}
 		}
 	}

@@ -113,9 +113,12 @@ func (s *Service) Periodic() []job.Periodic {
 	}
 }
 
-// refresh stores what was gathered and reads what other replicas have listed.
+// refresh stores what was gathered and reads what other replicas have listed and switched.
 func (s *Service) refresh(ctx context.Context) error {
 	if err := s.flush(ctx, true); err != nil {
+		return err
+	}
+	if _, err := s.Bypasses(ctx); err != nil {
 		return err
 	}
 	return s.readListed(ctx)
