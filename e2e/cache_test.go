@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -15,52 +14,25 @@ import (
 	"time"
 )
 
-// freePort returns a port of loopback that nobody listens on.
-func freePort(t testing.TB) string {
+// startNginx runs nginx on what stands inside http {} and returns the command that
+// makes it read that anew.
+func startNginx(t *testing.T, dir, port, config string) (reload func(config string)) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
-}
-
-// front runs a web server in front on a configuration file until the test ends.
-func front(t testing.TB, port, program string, args ...string) *exec.Cmd {
-	t.Helper()
-	path, err := exec.LookPath(program)
-	if err != nil {
-		t.Fatalf("%s is missing: make e2e installs it", program)
-	}
-	cmd := exec.Command(path, args...)
-	cmd.Env = append(os.Environ(), "HOME="+t.TempDir())
-	out := &strings.Builder{}
-	cmd.Stdout, cmd.Stderr = out, out
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	eventually(t, program+" listens", func() bool {
-		c, err := net.Dial("tcp", "127.0.0.1:"+port)
-		if err == nil {
-			c.Close()
+	file := filepath.Join(dir, "nginx.conf")
+	write := func(config string) {
+		if err := os.WriteFile(file, []byte(nginxMain(dir, config)), 0o600); err != nil {
+			t.Fatal(err)
 		}
-		return err == nil
-	})
-	return cmd
-}
-
-// nginxConf writes a configuration for an nginx that needs no root.
-func nginxConf(t testing.TB, dir, http string) string {
-	t.Helper()
-	name := filepath.Join(dir, "nginx.conf")
-	conf := fmt.Sprintf("daemon off;\nworker_processes 1;\npid %[1]s/pid;\nerror_log %[1]s/error.log;\nevents {}\nhttp {\n  access_log off;\n  client_body_temp_path %[1]s/b; proxy_temp_path %[1]s/p; fastcgi_temp_path %[1]s/f; uwsgi_temp_path %[1]s/u; scgi_temp_path %[1]s/s;\n%[2]s}\n", dir, http)
-	if err := os.WriteFile(name, []byte(conf), 0o600); err != nil {
-		t.Fatal(err)
 	}
-	return name
+	args := []string{"-p", dir, "-c", file, "-e", filepath.Join(dir, "error.log")}
+	write(config)
+	runServer(t, exec.Command("nginx", args...), "127.0.0.1:"+port)
+	return func(config string) {
+		write(config)
+		if out, err := exec.Command("nginx", append(args, "-s", "reload")...).CombinedOutput(); err != nil {
+			t.Fatal(err, string(out))
+		}
+	}
 }
 
 // A shared cache in front, nginx, never shows one visitor what another chose, and
@@ -84,7 +56,7 @@ func TestSharedCache(t *testing.T) {
 	e.change(t, e.site.URL, site.URL)
 	s := e.serve(t)
 	dir, port := t.TempDir(), freePort(t)
-	front(t, port, "nginx", "-c", nginxConf(t, dir, fmt.Sprintf("  proxy_cache_path %s/cache keys_zone=c:1m;\n  server { listen 127.0.0.1:%s; location / { proxy_pass http://%s; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_cache c; add_header X-Cache $upstream_cache_status; } }\n", dir, port, s.addr)))
+	startNginx(t, dir, port, fmt.Sprintf("  proxy_cache_path %s/cache keys_zone=c:1m;\n  server { listen 127.0.0.1:%s; location / { proxy_pass http://%s; proxy_set_header Host $host; proxy_set_header X-Forwarded-For $remote_addr; proxy_cache c; add_header X-Cache $upstream_cache_status; } }\n", dir, port, s.addr))
 	c := clientOf("127.0.0.1:" + port)
 	get := func(path string, headers ...string) answer {
 		t.Helper()
@@ -140,15 +112,13 @@ func TestLineInFront(t *testing.T) {
 	t.Run("nginx", func(t *testing.T) {
 		dir, port := t.TempDir(), freePort(t)
 		conf := func(to string) string {
-			return nginxConf(t, dir, fmt.Sprintf("  server { listen 127.0.0.1:%s;\n    location / {\n      proxy_pass http://%s;\n      proxy_set_header Host $host;\n    }\n  }\n", port, to))
+			return fmt.Sprintf("  server { listen 127.0.0.1:%s;\n    location / {\n      proxy_pass http://%s;\n      proxy_set_header Host $host;\n    }\n  }\n", port, to)
 		}
-		front(t, port, "nginx", "-c", conf(s.addr))
+		reload := startNginx(t, dir, port, conf(s.addr))
 		if !ours(port) {
 			t.Fatal("Tillid is not in the way to begin with")
 		}
-		if out, err := exec.Command("nginx", "-c", conf(site), "-s", "reload").CombinedOutput(); err != nil {
-			t.Fatal(err, string(out))
-		}
+		reload(conf(site))
 		eventually(t, "Tillid is out of the way", func() bool { return !ours(port) })
 	})
 	t.Run("caddy", func(t *testing.T) {
@@ -161,7 +131,9 @@ func TestLineInFront(t *testing.T) {
 			}
 			return name
 		}
-		front(t, port, "caddy", "run", "--adapter", "caddyfile", "--config", conf(s.addr))
+		cmd := exec.Command("caddy", "run", "--adapter", "caddyfile", "--config", conf(s.addr))
+		cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_CONFIG_HOME="+dir, "XDG_DATA_HOME="+dir)
+		runServer(t, cmd, "127.0.0.1:"+port)
 		if !ours(port) {
 			t.Fatal("Tillid is not in the way to begin with")
 		}
