@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -9,7 +10,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/tillid/tillid/internal/fault"
 )
@@ -103,4 +106,58 @@ func (r *Restart) Do(args, env []string) error {
 	}
 	env = slices.DeleteFunc(slices.Clone(env), func(s string) bool { return strings.HasPrefix(s, fdsVariable+"=") })
 	return fmt.Errorf("start %s: %w", r.program, syscall.Exec(r.program, args, append(env, fdsVariable+"="+strings.Join(fds, ","))))
+}
+
+// gate is a listener that can stop taking connections before it is closed. What
+// net/http has taken is then known to it, and it waits for that when it shuts down;
+// closing alone loses a connection that was being taken.
+type gate struct {
+	net.Listener
+	shutting chan struct{} // closed when no more may be taken
+	idle     chan struct{} // closed when none is being taken
+	closed   chan struct{}
+	once     sync.Once
+}
+
+func newGate(l net.Listener) *gate {
+	return &gate{Listener: l, shutting: make(chan struct{}), idle: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// Accept takes the next connection, until the gate is shut; then it waits for Close.
+func (g *gate) Accept() (net.Conn, error) {
+	select {
+	case <-g.shutting:
+	default:
+		c, err := g.Listener.Accept()
+		if err == nil {
+			return c, nil
+		}
+		if !errors.Is(err, os.ErrDeadlineExceeded) {
+			g.once.Do(func() { close(g.idle) })
+			return nil, err
+		}
+	}
+	g.once.Do(func() { close(g.idle) })
+	<-g.closed
+	return nil, net.ErrClosed
+}
+
+// shut returns when no connection is being taken any more. Those that arrive wait
+// in the kernel for the program that gets the socket, if one does.
+func (g *gate) shut() {
+	l, ok := g.Listener.(interface{ SetDeadline(time.Time) error })
+	if !ok || l.SetDeadline(time.Unix(1, 0)) != nil {
+		return
+	}
+	close(g.shutting)
+	<-g.idle
+}
+
+func (g *gate) Close() error {
+	select {
+	case <-g.closed:
+	default:
+		close(g.closed)
+	}
+	return g.Listener.Close()
 }

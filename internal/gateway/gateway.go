@@ -97,6 +97,8 @@ type visit struct {
 	worker    bool
 	nonce     string // that the site's own policy knows for our elements, or ""
 	bypass    bool   // the gateway is out of the way
+
+	page, template string // of the page that something was found on last
 }
 
 func (v *visit) enforce() bool { return v.site.enforce }
