@@ -58,8 +58,8 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_WITNESSES                       who cosigns the log: "URL KEY", with commas between
 Each may be given as NAME_FILE.
 
-On SIGHUP the process becomes the program that then stands in its place, and
-drops no request: sockets stay open, running requests end, new ones wait. Sockets
+On SIGHUP the process becomes the program that then stands in its place: sockets
+stay open, running requests end, new ones wait. Sockets
 from systemd (socket activation) are taken too: the first serves, the second has
 the metrics.`,
 		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",

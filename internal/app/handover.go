@@ -17,7 +17,7 @@ import (
 	"github.com/tillid/tillid/internal/fault"
 )
 
-// A restart drops no request: the process stops taking connections, lets running
+// A restart keeps the sockets open: the process stops taking connections, lets running
 // requests end, closes its houses and becomes the new program, with the listening
 // sockets open all the time. What arrives meanwhile waits in the kernel. A second
 // process beside the first is not possible, because a house has one writer.
