@@ -319,7 +319,7 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
-		Granted: h.consent.Grants, Told: h.consent.Told, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
+		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,

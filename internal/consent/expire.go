@@ -93,7 +93,7 @@ type names struct {
 	Session   []string `json:"session,omitempty"`
 	Databases []string `json:"databases,omitempty"`
 	Caches    []string `json:"caches,omitempty"`
-	Workers   []string `json:"workers,omitempty"` // paths of their scripts
+	Workers   []string `json:"workers,omitempty"` // names of their scripts
 }
 
 // list returns the list of a technology, or nil when it stores nothing.

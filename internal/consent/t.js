@@ -310,7 +310,7 @@
     c.hasResponse = !!set.label && !set.ask;
     c.consented = !!set.state;
     c.declined = c.hasResponse && !set.state;
-    var names = [event];
+    var names = event ? [event] : [];
     if (event === "OnConsentReady") names.push(set.state ? "OnAccept" : "OnDecline");
     names.forEach(function (name) {
       win.dispatchEvent(new Event("Cookiebot" + name));
@@ -338,6 +338,7 @@
 
   function start() {
     entry();
+    cookiebot("OnLoad");
     if (set.ask) {
       cookiebot("OnDialogInit");
       if (gpc && !set.ask.gpc) load().then(function (s) { set = s; }).catch(nothing).then(first);
@@ -360,7 +361,7 @@
   function begin(settings) {
     set = settings;
     signal("default");
-    cookiebot("OnLoad");
+    cookiebot();
     if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", start);
     else start();
   }
