@@ -181,7 +181,7 @@ const maxFolders = 12
 // the root: its folders, with and without the slash at the end, and the page itself.
 func above(page string) []string {
 	var all []string
-	if len(page) > maxReturn {
+	if len(page) > maxReturn || !strings.HasPrefix(page, "/") {
 		return nil
 	}
 	for i := 1; i < len(page) && len(all) < maxFolders; i++ {

@@ -269,10 +269,9 @@ func TestLeftovers(t *testing.T) {
 	send := func(body string) int {
 		r := v.request("POST", leftPath, strings.NewReader(body))
 		r.Header.Set("Content-Type", "application/json")
-		r.Header.Set("Referer", "https://"+siteHost+"/om-os?x=1")
 		return v.do(r).Code
 	}
-	if code := send(`{"cookies":["_ga","_ga_X","odd"],"local":["_ga","profile"],"workers":["sw.js"]}`); code != http.StatusNoContent {
+	if code := send(`{"page":"/om-os","cookies":["_ga","_ga_X","odd"],"local":["_ga","profile"],"workers":["sw.js"]}`); code != http.StatusNoContent {
 		t.Fatal(code)
 	}
 	want := []string{"cookie odd /om-os", "cookie hidden_one /om-os", "local_storage _ga /om-os", "local_storage profile /om-os", "service_worker sw.js /om-os"}

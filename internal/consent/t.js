@@ -174,6 +174,7 @@
     what.lang = set.lang;
     what.layer = layer || "api";
     what.gpc = gpc;
+    what.page = location.pathname;
     var less = what.do === "none" ? !!before : what.do === "some" ? lost(taken) :
       what.do === "remove" && granted().some(function (id) { return taken.indexOf(id) >= 0; });
     if (less) shut();

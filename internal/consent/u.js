@@ -110,12 +110,15 @@ export default function (t) {
 
   // forget has the server delete cookies, also those that scripts cannot see.
   function forget(from) {
-    return t.ask("forget?from=" + Math.max(from, 0)).then(function (done) { return done.more && forget(done.more); });
+    return t.ask("forget?from=" + Math.max(from, 0) + "&page=" + encodeURIComponent(location.pathname)).then(function (done) { return done.more && forget(done.more); });
   }
 
   // left reports the names, never the values, of what a withdrawal left behind.
   function left() {
-    return stores().then(function (names) { t.ask("left", names, true).catch(nothing); });
+    return stores().then(function (names) {
+      names.page = location.pathname;
+      t.ask("left", names, true).catch(nothing);
+    });
   }
 
   // --- The second layer: every purpose and service, as the server writes them.
