@@ -120,6 +120,11 @@ func (s *Service) forget(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	more := 0
 	if o, state := s.offer(), s.Granted(r); o.plan != nil {
+		for _, name := range strings.SplitN(q.Get("names"), " ", maxLeftover) { // set for a folder, they do not come to this address
+			if _, err := r.Cookie(name); err != nil && name != "" {
+				r.AddCookie(&http.Cookie{Name: name, Value: "1"}) //nolint:gosec // read by us alone
+			}
+		}
 		more = o.expire(w, r, state.granted, page, from)
 	}
 	if back != "" {

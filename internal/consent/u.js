@@ -103,14 +103,17 @@ export default function (t) {
           return Promise.all(list.map(function (r) { return scriptOf(r) === name && r.unregister(); }));
         });
       }));
-      each("cookies", function () { more = more || -1; });
-      return Promise.all(rest.concat(more ? forget(more) : [])).catch(nothing);
+      var seen = [];
+      each("cookies", function (name) { seen.push(name); });
+      return Promise.all(rest.concat(more || seen.length ? forget(more || 0, seen) : [])).catch(nothing);
     }).then(function () { return report && left(); });
   }
 
   // forget has the server delete cookies, also those that scripts cannot see.
-  function forget(from) {
-    return t.ask("forget?from=" + Math.max(from, 0) + "&page=" + encodeURIComponent(location.pathname)).then(function (done) { return done.more && forget(done.more); });
+  // Those set for a folder do not come to its address: they are named.
+  function forget(from, seen) {
+    return t.ask("forget?from=" + from + "&page=" + encodeURIComponent(location.pathname) + "&names=" + encodeURIComponent(seen.join(" ")))
+      .then(function (done) { return done.more && forget(done.more, seen); });
   }
 
   // left reports the names, never the values, of what a withdrawal left behind.
