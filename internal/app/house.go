@@ -167,6 +167,15 @@ func (h *House) rememberOffers(ctx context.Context) error {
 	return nil
 }
 
+// declaredFile returns a file that the declaration in force names, as it was published.
+func (h *House) declaredFile(ctx context.Context, name string) ([]byte, error) {
+	v, _, err := h.versions.Get(ctx, h.versions.InForce().Number)
+	if err != nil {
+		return nil, err
+	}
+	return v.Files.ReadFile(name)
+}
+
 // draft is the declaration file; once a version is in force it is only a draft.
 func (h *House) draft() string { return filepath.Join(h.Dir, "tillid.yaml") }
 
@@ -314,7 +323,7 @@ func (h *House) wirePublic(f *folder) {
 	h.versions.Render = h.render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, Kept: h.keptShown, Banners: h.banners,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, File: h.declaredFile, Kept: h.keptShown, Banners: h.banners,
 		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{

@@ -43,6 +43,9 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	mux.Handle("GET "+receiptPath+"{ticket}", web.Wrap(s.Log, s.receiptPage))
 	mux.Handle("GET "+partiesPath, web.Wrap(s.Log, s.partiesPage))
 	s.scriptRoutes(mux)
+	mux.Handle("GET "+framePath, web.Wrap(s.Log, s.frame))
+	mux.Handle("POST "+framePath, sameOrigin.Handler(web.Wrap(s.Log, s.frame)))
+	mux.Handle("GET "+posterPath+"{service}", web.Wrap(s.Log, s.poster))
 	mux.Handle("GET /.well-known/gpc.json", web.Wrap(s.Log, s.gpcSupport))
 }
 

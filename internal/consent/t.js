@@ -269,6 +269,17 @@
       [opener].concat(set.withdraw ? [" ", button(set.withdraw, { do: "none" }, "tillid-link")] : [])));
   }
 
+  // once puts a frame of this host into a placeholder; the button's form then loads into it.
+  var shown = 0;
+  function once(event) {
+    var b = event.target.closest && event.target.closest("[data-tillid-once]");
+    if (!b) return;
+    var inside = b.closest(".tillid-embed"), name = b.formTarget = "tillid-once-" + shown++;
+    var frame = el("iframe", { "class": "tillid-once", name: name, title: b.dataset.tillidOnce, allow: "autoplay; fullscreen; picture-in-picture; encrypted-media" }, []);
+    inside.append(frame);
+    setTimeout(function () { inside.querySelector(".tillid-box").hidden = true; frame.focus(); }); // once the form is sent
+  }
+
   // embeds makes the placeholders' buttons act without leaving the page first.
   function embeds(event) {
     var b = event.target.closest && event.target.closest("[data-tillid-show]");
@@ -344,6 +355,7 @@
       else first();
     } else cookiebot("OnConsentReady");
     openGates();
+    doc.addEventListener("click", once);
     doc.addEventListener("click", embeds);
     doc.addEventListener("visibilitychange", check);
     if (channel) channel.onmessage = function (e) { follow(e.data); };

@@ -25,6 +25,17 @@ const (
 // Langs returns the program's languages, Danish first.
 func Langs() []Lang { return []Lang{DA, EN} }
 
+// Dir returns the direction in which a language is written, as HTML names it: ltr
+// or rtl.
+func Dir(l Lang) string {
+	script, _ := language.Make(string(l)).Script()
+	switch script.String() {
+	case "Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa":
+		return "rtl"
+	}
+	return "ltr"
+}
+
 // Text is the same sentence in several languages, as declarations carry it.
 type Text map[Lang]string
 
