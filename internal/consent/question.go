@@ -145,17 +145,21 @@ type file struct{ URL, Integrity string }
 func (a *asset) file() file { return file{a.url, a.integrity} }
 
 // Head returns what goes into the head of a page in the language lang: style
-// and script of the banner. It is empty when nothing needs consent.
+// and script of the banner, unless nothing needs consent; the script of what the page
+// has beside it.
 func (s *Service) Head(r *http.Request, lang string) []byte {
 	o := s.offer()
+	l, state := s.langOf(r, lang), s.Granted(r)
+	if len(o.Groups) > 0 && !state.Decided {
+		s.saw(r, l)
+	}
+	return slices.Concat(o.head(l, state, r.Method == http.MethodPost), o.extras(l, r.Host, state).tag())
+}
+
+func (o *offer) head(l text.Lang, state State, sent bool) []byte {
 	if len(o.Groups) == 0 {
 		return nil
 	}
-	l, state := s.langOf(r, lang), s.Granted(r)
-	if !state.Decided {
-		s.saw(r, l)
-	}
-	sent := r.Method == http.MethodPost
 	build := func() []byte {
 		set := o.settings(l, state)
 		set.Sent = sent
