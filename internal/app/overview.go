@@ -78,6 +78,11 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	if err := h.openRequests(ctx, l, o); err != nil {
 		return err
 	}
+	for _, lang := range h.Plan().Languages {
+		if !text.Reviewed(lang) {
+			o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.unreviewed", "Language", text.Name(lang)), Count: max(1, text.Missing(lang)), Path: "/declaration"})
+		}
+	}
 	rates, err := h.consent.Rates(ctx)
 	for _, r := range rates {
 		if r.Of > 0 {
