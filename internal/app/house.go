@@ -167,6 +167,11 @@ func (h *House) rememberOffers(ctx context.Context) error {
 	return nil
 }
 
+// placeholder is what stands where an embed would be.
+func (h *House) placeholder(r *http.Request, lang string, e gateway.Embed) []byte {
+	return h.consent.Placeholder(r, lang, consent.Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height})
+}
+
 // declaredFile returns a file that the declaration in force names, as it was published.
 func (h *House) declaredFile(ctx context.Context, name string) ([]byte, error) {
 	v, _, err := h.versions.Get(ctx, h.versions.InForce().Number)
@@ -328,7 +333,7 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
-		Granted: h.consent.Grants, Told: h.consent.Told, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
+		Granted: h.consent.Grants, Told: h.consent.Told, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,

@@ -78,11 +78,6 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 	if err := h.openRequests(ctx, l, o); err != nil {
 		return err
 	}
-	for _, lang := range h.Plan().Languages {
-		if !text.Reviewed(lang) {
-			o.Alarms = append(o.Alarms, staff.Line{Label: text.T(l, "app.overview.unreviewed", "Language", text.Name(lang)), Count: max(1, text.Missing(lang)), Path: "/declaration"})
-		}
-	}
 	rates, err := h.consent.Rates(ctx)
 	for _, r := range rates {
 		if r.Of > 0 {
@@ -99,6 +94,14 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 	for _, p := range problems {
 		what, do := web.Say(l, p)
 		list = append(list, staff.Alarm{What: what, Do: do, Path: whereToMend(p)})
+	}
+	for _, lang := range h.Plan().Languages {
+		if !text.Reviewed(lang) {
+			list = append(list, staff.Alarm{
+				What: text.T(l, "app.overview.unreviewed", "Language", text.Name(lang)),
+				Do:   text.T(l, "app.overview.unreviewed.do"), Path: "/declaration",
+			})
+		}
 	}
 	return list
 }

@@ -18,7 +18,7 @@ import (
 type extra struct {
 	Outbound  *outbound  `json:"outbound,omitempty"`
 	Interests []interest `json:"interests,omitempty"`
-	Share     []network  `json:"share,omitempty"`
+	Share     []shareWay `json:"share,omitempty"`
 }
 
 // outbound says how links to other sites are marked.
@@ -34,17 +34,17 @@ type interest struct {
 	Stored string   `json:"stored"`
 }
 
-// network is a way to share a page. That a link leads there is all that the network
+// shareWay is a way to share a page. That a link leads there is all that the network
 // has to do with the page.
-type network struct {
+type shareWay struct {
 	ID    string `json:"id"`
 	Label string `json:"label"`
 	Href  string `json:"href,omitempty"` // {page} and {title} stand for both, as part of a query
 	Done  string `json:"done,omitempty"`
 }
 
-func networks(l text.Lang) []network {
-	return []network{
+func shareWays(l text.Lang) []shareWay {
+	return []shareWay{
 		{ID: "facebook", Label: text.T(l, "consent.share.facebook"), Href: "https://www.facebook.com/sharer/sharer.php?u={page}"},
 		{ID: "linkedin", Label: text.T(l, "consent.share.linkedin"), Href: "https://www.linkedin.com/sharing/share-offsite/?url={page}"},
 		{ID: "email", Label: text.T(l, "consent.share.email"), Href: "mailto:?subject={title}&body={page}"},
@@ -103,7 +103,7 @@ func (e extra) tag() []byte {
 func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 	o, l := s.offer(), s.langOf(r, r.URL.Query().Get("lang"))
 	e := o.extras(l, r.Host, s.Granted(r))
-	e.Share = networks(l)
+	e.Share = shareWays(l)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Cache-Control", "private, no-store")
@@ -122,13 +122,13 @@ func (s *Service) Share(r *http.Request, lang, to string) []byte {
 	l := s.langOf(r, lang)
 	wanted := strings.Fields(to)
 	page := shared(r)
-	var ways []network
+	var ways []shareWay
 	type way struct {
-		network
+		shareWay
 		Href template.URL
 	}
 	var all []way
-	for _, n := range networks(l) {
+	for _, n := range shareWays(l) {
 		if len(wanted) > 0 && !slices.Contains(wanted, n.ID) {
 			continue
 		}
@@ -137,7 +137,7 @@ func (s *Service) Share(r *http.Request, lang, to string) []byte {
 		all = append(all, way{n, template.URL(href)}) //nolint:gosec // our own address, with the page's escaped
 	}
 	script, err := web.Asset("page.js")
-	if err != nil || !slices.ContainsFunc(ways, func(n network) bool { return n.Href == "" }) {
+	if err != nil || !slices.ContainsFunc(ways, func(n shareWay) bool { return n.Href == "" }) {
 		script = ""
 	}
 	return execute(shareTemplate, map[string]any{"Networks": all, "Script": script})

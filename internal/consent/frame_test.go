@@ -20,7 +20,7 @@ import (
 // placeholder returns what stands in a page in the place of an embed.
 func (v *visitor) placeholder(src, service string) *goquery.Selection {
 	v.h.t.Helper()
-	b := v.h.Placeholder(v.request("GET", "/film", nil), "en", stopped{Service: service, Host: "host.test", Title: `A "film"`, Width: "640", Height: "360", Src: src})
+	b := v.h.Placeholder(v.request("GET", "/film", nil), "en", Embed{Service: service, Host: "host.test", Title: `A "film"`, Width: "640", Height: "360", Src: src})
 	doc, err := goquery.NewDocumentFromReader(bytes.NewReader(b))
 	if err != nil {
 		v.h.t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"github.com/tillid/tillid/internal/text"
 )
 
-// stopped is an element that must not load, as the gateway found it in a page.
-type stopped = struct {
+// Embed is an element that must not load, as the gateway found it in a page.
+type Embed struct {
 	Service       string // "" when the host is not declared
 	Host          string
 	Title         string // the element's own title, or ""
@@ -46,7 +46,7 @@ var playerTemplate = template.Must(template.New("player").Parse(
 // what, a button that shows it this once and one that says yes to the service. All
 // works without JavaScript and within a form of the page. YouTube's usual player is
 // the one that keeps less about visitors, when the declaration has that.
-func (s *Service) Placeholder(r *http.Request, lang string, e stopped) []byte {
+func (s *Service) Placeholder(r *http.Request, lang string, e Embed) []byte {
 	o, l := s.offer(), s.langOf(r, lang)
 	b := box{
 		Lang: string(l), Dir: text.Dir(l), Title: e.Title, Text: text.T(l, "consent.embed.undeclared", "Host", e.Host),
