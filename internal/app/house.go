@@ -169,7 +169,7 @@ func (h *House) rememberOffers(ctx context.Context) error {
 
 // placeholder is what stands where an embed would be.
 func (h *House) placeholder(r *http.Request, lang string, e gateway.Embed) []byte {
-	return h.consent.Placeholder(r, lang, consent.Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height})
+	return h.consent.Placeholder(r, lang, consent.Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height, Src: e.Src})
 }
 
 // declaredFile returns a file that the declaration in force names, as it was published.

@@ -69,7 +69,7 @@ func newStage(t *testing.T, mode string, extra http.Handler) *stage {
 	st.gateway = &gateway.Service{
 		DB: h.DB, Plan: h.Plan, House: h.House, Log: h.Log, Now: h.Now,
 		Granted: h.Grants, Head: h.Head, Foot: h.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte {
-			return h.Placeholder(r, lang, Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height})
+			return h.Placeholder(r, lang, Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height, Src: e.Src})
 		},
 	}
 	st.gateway.PublicRoutes(h.mux)

@@ -62,7 +62,8 @@ func (s *Service) Placeholder(r *http.Request, lang string, e Embed) []byte {
 	if b.Name == "" {
 		b.Name = it.Label.In(l)
 	}
-	if s.Granted(r).Has(it.ID) { // only its usual address was not allowed
+	known := player != nil && plays(it.Service, player)
+	if known && s.Granted(r).Has(it.ID) { // only its usual address was not allowed
 		b.Player = player.String()
 		return execute(playerTemplate, b)
 	}
@@ -72,7 +73,7 @@ func (s *Service) Placeholder(r *http.Request, lang string, e Embed) []byte {
 	}
 	b.Once, b.Always = text.T(l, "consent.embed.once"), text.T(l, "consent.embed.always", "Service", it.Label.In(l))
 	b.Poster = s.posterURL(it.Service)
-	if player != nil && plays(it.Service, player) {
+	if known {
 		b.Frame = s.frameURL(it.ID, player.String(), l, r.URL.EscapedPath())
 	}
 	return execute(embedTemplate, b)
