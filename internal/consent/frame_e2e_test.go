@@ -62,17 +62,6 @@ func TestBrowserShowsOnce(t *testing.T) {
 	}
 }
 
-// until waits for something in a page, also where its scripts are switched off.
-func (b *tab) until(js string) {
-	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	for !eval[bool](b, js) {
-		if time.Now().After(deadline) {
-			b.t.Fatalf("does not happen: %s", js)
-		}
-	}
-}
-
 // clickInFrame clicks on an element of a frame of the same host.
 func (b *tab) clickInFrame(frame, selector string) {
 	b.t.Helper()

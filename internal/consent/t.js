@@ -269,23 +269,13 @@
       [opener].concat(set.withdraw ? [" ", button(set.withdraw, { do: "none" }, "tillid-link")] : [])));
   }
 
-  // once puts a frame of this host into a placeholder; the button's form then loads into it.
-  var shown = 0;
-  function once(event) {
-    var b = event.target.closest && event.target.closest("[data-tillid-once]");
-    if (!b) return;
-    var inside = b.closest(".tillid-embed"), name = b.formTarget = "tillid-once-" + shown++;
-    var frame = el("iframe", { "class": "tillid-once", name: name, title: b.dataset.tillidOnce, allow: "autoplay; fullscreen; picture-in-picture; encrypted-media" }, []);
-    inside.append(frame);
-    setTimeout(function () { inside.querySelector(".tillid-box").hidden = true; frame.focus(); }); // once the form is sent
-  }
-
-  // embeds makes the placeholders' buttons act without leaving the page first.
+  // embeds makes the placeholders' buttons act without leaving the page.
   function embeds(event) {
-    var b = event.target.closest && event.target.closest("[data-tillid-show]");
+    var b = event.target.closest && event.target.closest("[data-tillid-show],[data-tillid-once]");
     if (!b) return;
     event.preventDefault();
-    press(b, { do: "add", services: [b.getAttribute("data-tillid-show")] }, "placeholder");
+    if (b.name) press(b, { do: "add", services: [b.value] }, "placeholder");
+    else more().then(function (m) { m.once(b); });
   }
 
   // --- For the page's own code: window.tillid, and what Cookiebot's users know.
@@ -355,7 +345,6 @@
       else first();
     } else cookiebot("OnConsentReady");
     openGates();
-    doc.addEventListener("click", once);
     doc.addEventListener("click", embeds);
     doc.addEventListener("visibilitychange", check);
     if (channel) channel.onmessage = function (e) { follow(e.data); };

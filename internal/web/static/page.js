@@ -23,9 +23,7 @@
       var rel = (a.getAttribute("rel") || "").split(/\s+/).filter(Boolean);
       ["external", "noopener"].forEach(function (r) { if (rel.indexOf(r) < 0) rel.push(r); });
       a.setAttribute("rel", rel.join(" "));
-      var sign = el("span", { "class": "tillid-out" });
-      sign.append(el("span", { "aria-hidden": "true" }, " \u2197"), el("span", { "class": "tillid-said" }, " (" + out.label + ")"));
-      a.append(sign);
+      a.append(" ", el("span", { "class": "tillid-out", role: "img", "aria-label": out.label }, "\u2197"));
     });
   }
 
