@@ -139,7 +139,7 @@ func run[T any](b *browser, script string) T {
 
 var (
 	known   = person{"Karla Prøvesen", "karla@example.dk", "Hvad koster en kasse til en isbutik?\n\nMed venlig hilsen\nKarla"}
-	someone = person{"Bo Opdigtet", "bo@example.dk", "Our till beeps when it rains. Is that normal?"}
+	someone = person{"Bo Opdigtet", "bo@example.dk", "Kassen bipper, når det regner."}
 )
 
 // stage lets things happen in the demo, and returns all that there is to see then.

@@ -119,17 +119,18 @@ func kindly(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		kindly(sub)
 		if sub.HasSubCommands() && !sub.Runnable() {
-			sub.RunE = choose
+			sub.RunE = oneBelow
 		}
 	}
 }
 
-// choose is a command that only has others below it.
-func choose(c *cobra.Command, args []string) error {
+// oneBelow is a command that only has others below it.
+func oneBelow(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return c.Help()
 	}
 	wrong := fault.New(fault.Invalid, "%s has no command %q.", c.CommandPath(), args[0])
+	c.SuggestionsMinimumDistance = 2
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		return wrong.WithHint("Did you mean %s %s?", c.CommandPath(), near[0])
 	}
