@@ -83,8 +83,8 @@ type serviceTable struct {
 	id       string
 	gated    bool
 	ads      bool
-	fragment [len(directives)]string   // each begins with a space, or is empty
-	sources  [len(directives)][]source // what the fragments say
+	fragment [len(directives)]string           // each begins with a space, or is empty
+	sources  [len(directives)][]*policy.Source // what the fragments say
 }
 
 // compiled returns the tables of the plan in force, made when it changed.
@@ -165,7 +165,7 @@ func compileService(plan *policy.Plan, svc *policy.Service) serviceTable {
 		for _, host := range d.hosts(svc.Hosts) {
 			if usable(host) {
 				t.fragment[i] += " " + host
-				t.sources[i] = append(t.sources[i], parseSource(host))
+				t.sources[i] = append(t.sources[i], policy.ParseSource(host))
 			}
 		}
 	}
@@ -274,9 +274,9 @@ func (v *visit) allowed(directive int, a address) (service string, ok bool) {
 	return service, false
 }
 
-func anyMatches(list []source, a address, hostOnly bool) bool {
+func anyMatches(list []*policy.Source, a address, hostOnly bool) bool {
 	for i := range list {
-		if list[i].matchesHost(a) && (hostOnly || list[i].matchesPath(a)) {
+		if list[i].HasHost(a.host, a.port) && (hostOnly || list[i].HasPath(a.path)) {
 			return true
 		}
 	}

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+
+	"github.com/tillid/tillid/internal/policy"
 )
 
 // Features of browsers by which advertising follows people without cookies. A
@@ -29,7 +31,7 @@ func (c *compiled) permissionsOf(granted []string) string {
 		if t := &c.services[i]; t.granted(granted) {
 			ads = ads || t.ads
 			for _, src := range t.sources[frameDirective] {
-				frames += " " + src.origin()
+				frames += " " + permissionOrigin(src)
 			}
 		}
 	}
@@ -42,14 +44,14 @@ func (c *compiled) permissionsOf(granted []string) string {
 	return strings.Join(always, ", ") + "|" + frames
 }
 
-// origin returns a source in the form of Permissions-Policy.
-func (s *source) origin() string {
-	host := s.host
-	if s.below {
+// permissionOrigin returns a source in the form of Permissions-Policy.
+func permissionOrigin(s *policy.Source) string {
+	host := s.Host
+	if s.Below {
 		host = "*." + host
 	}
-	if s.port != "" && s.port != "*" {
-		host += ":" + s.port
+	if s.Port != "" && s.Port != "*" {
+		host += ":" + s.Port
 	}
 	return `"https://` + host + `"`
 }

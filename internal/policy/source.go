@@ -14,8 +14,8 @@ type Source struct {
 }
 
 // ParseSource reads a host source. Text that is none gives a Source that no address matches.
-func ParseSource(s string) Source {
-	var src Source
+func ParseSource(s string) *Source {
+	src := &Source{}
 	if scheme, rest, ok := strings.Cut(s, "://"); ok {
 		src.Scheme, s = strings.ToLower(scheme), rest
 	}
@@ -30,21 +30,32 @@ func ParseSource(s string) Source {
 }
 
 // Matches reports whether a browser would let a page reach u by this source.
-func (s Source) Matches(u *url.URL) bool {
-	if !s.MatchesHost(u) {
-		return false
-	}
-	if s.Path == "" || s.Path == "/" || s.Path == u.Path {
-		return true
-	}
-	return strings.HasSuffix(s.Path, "/") && strings.HasPrefix(u.Path, s.Path)
-}
+func (s *Source) Matches(u *url.URL) bool { return s.MatchesHost(u) && s.HasPath(u.Path) }
 
 // MatchesHost is Matches without looking at the path.
-func (s Source) MatchesHost(u *url.URL) bool {
-	host := strings.ToLower(u.Hostname())
-	if host == "" || s.Below && !strings.HasSuffix(host, "."+s.Host) || !s.Below && host != s.Host {
+func (s *Source) MatchesHost(u *url.URL) bool {
+	return s.HasHost(strings.ToLower(u.Hostname()), u.Port())
+}
+
+// HasHost reports whether the source covers a host, in lower case, and a port, "" for the usual one.
+func (s *Source) HasHost(host, port string) bool {
+	if host == "" {
 		return false
 	}
-	return s.Port == "" || s.Port == "*" || s.Port == u.Port()
+	if s.Below {
+		if !strings.HasSuffix(host, s.Host) || len(host) <= len(s.Host) || host[len(host)-len(s.Host)-1] != '.' {
+			return false
+		}
+	} else if host != s.Host {
+		return false
+	}
+	return s.Port == "" || s.Port == "*" || s.Port == port
+}
+
+// HasPath reports whether the source covers a path: its own, or one below it when it ends in a slash.
+func (s *Source) HasPath(path string) bool {
+	if s.Path == "" || s.Path == "/" || s.Path == path {
+		return true
+	}
+	return strings.HasSuffix(s.Path, "/") && strings.HasPrefix(path, s.Path)
 }
