@@ -154,7 +154,7 @@ func TestUpstreamDown(t *testing.T) {
 	e := newEstate(t, "nede", lite)
 	e.site.Close()
 	s := e.serve(t)
-	page := s.must(t, http.StatusBadGateway, "GET", e.www()+"/", "", "Accept", "text/html", "Accept-Language", "en")
+	page := s.must(t, http.StatusServiceUnavailable, "GET", e.www()+"/", "", "Accept", "text/html", "Accept-Language", "en")
 	if !strings.Contains(page.body, "does not answer just now") || !strings.Contains(page.body, "still work") || strings.Contains(page.body, "127.0.0.1") {
 		t.Errorf("the page of a site that is down:\n%s", page.body)
 	}

@@ -226,7 +226,8 @@
       if (e.key === "Escape") close(); // hides it on this page; it is not an answer
     });
     doc.body.prepend(banner);
-    root.style.scrollPaddingBottom = banner.offsetHeight + 16 + "px"; // what has focus stays in sight
+    // What has focus stays in sight, and the end of the page can be scrolled out from behind the banner.
+    root.style.scrollPaddingBottom = root.style.paddingBottom = banner.offsetHeight + 16 + "px";
     tell("show");
     cookiebot("OnDialogDisplay");
   }
@@ -255,7 +256,7 @@
     var inside = banner.contains(doc.activeElement);
     banner.remove();
     banner = null;
-    root.style.scrollPaddingBottom = "";
+    root.style.scrollPaddingBottom = root.style.paddingBottom = "";
     if (inside && opener) opener.focus();
   }
 
