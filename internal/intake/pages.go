@@ -85,7 +85,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	}
 	receipt, err := s.submit(r.Context(), in)
 	if db.IsUnavailable(err) && !api {
-		return s.later(w, r, pages(), in, values, err)
+		return s.later(w, r, in, values, err)
 	}
 	if err != nil {
 		return err
@@ -148,17 +148,19 @@ func (s *Service) wrong(w http.ResponseWriter, r *http.Request, in submission, v
 		}, "application/problem+json")
 	}
 	page := s.formPage(s.frame(r, in.lang), in.form, values, mistakes)
+	page.Token = s.tokenAgain(in)
 	return web.Render(w, http.StatusUnprocessableEntity, pages(), "form", web.Public, page)
 }
 
 // later answers 503 with the form as it was filled in: nothing could be saved, and
 // nobody should have to write it twice.
-func (s *Service) later(w http.ResponseWriter, r *http.Request, pages *web.Pages, in submission, values map[string]string, err error) error {
+func (s *Service) later(w http.ResponseWriter, r *http.Request, in submission, values map[string]string, err error) error {
 	s.Log.ErrorContext(r.Context(), "submission not saved", "form", in.form.ID, "err", err)
 	page := s.formPage(s.frame(r, in.lang), in.form, values, nil)
+	page.Token = s.tokenAgain(in)
 	page.Later, _ = web.Say(in.lang, db.AsFault(err))
 	w.Header().Set("Retry-After", "30")
-	return web.Render(w, http.StatusServiceUnavailable, pages, "form", web.Public, page)
+	return web.Render(w, http.StatusServiceUnavailable, pages(), "form", web.Public, page)
 }
 
 // frame is the public frame in the language that the form was shown in.

@@ -47,6 +47,16 @@ func (s *Service) formToken(form string) string {
 	return encoding.EncodeToString(append(body, s.mac(forForm, form, string(body))[:16]...))
 }
 
+// tokenAgain returns the token for a form that is shown again as it was filled in.
+// It is the one that was sent, so that the time already spent on it counts: who
+// only presses the button again is not too fast. A page of the company's own sends none.
+func (s *Service) tokenAgain(in submission) string {
+	if in.token == "" || in.rendered.valid {
+		return in.token
+	}
+	return s.formToken(in.form.ID)
+}
+
 // rendering is what a form's token says.
 type rendering struct {
 	valid bool // made here, for this form
