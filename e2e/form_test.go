@@ -41,7 +41,7 @@ func TestContactForm(t *testing.T) {
 	staff := d.staff(t, "da")
 	staff.enquiry(number)
 	receipt := d.letter(t, known.email, number)
-	for _, words := range []string{"Eksempel A/S", "interesse", "12 måneder", "Datatilsynet", "indsigt", "sletning", "Hjælpedisk ApS", "/privacy/me"} {
+	for _, words := range []string{"Eksempel A/S", "interesse", "12 måneder", "Datatilsynet", "Indsigt:", "Sletning:", "Hjælpedisk ApS", "/privacy/me"} {
 		if !strings.Contains(receipt, words) {
 			t.Errorf("the receipt does not say %q:\n%s", words, receipt)
 		}
