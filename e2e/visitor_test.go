@@ -48,6 +48,7 @@ func (v *visitor) do(method, host, path string, form url.Values) answer {
 	if err != nil {
 		v.t.Fatal(err)
 	}
+	req.Header.Set("Accept", "text/html,application/xhtml+xml,*/*;q=0.8") // as browsers do when they ask for a page
 	req.Header.Set("Accept-Language", v.lang)
 	if form != nil {
 		req.Header.Set("Content-Type", formType)
