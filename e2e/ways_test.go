@@ -23,7 +23,7 @@ type way struct {
 	free string
 	// Why the browser connects to the host although it sends no request.
 	connects string
-	// The test cannot see it even when nothing stops it, and why.
+	// Why a test cannot rely on seeing it when nothing stops it; "" when it can.
 	unseen string
 }
 
@@ -98,7 +98,7 @@ var ways = []way{
 	{name: "data-worker", hosts: "connect", script: `new Worker("data:text/javascript," + encodeURIComponent("fetch('https://HOST/', { mode: 'no-cors' })"))`},
 	{name: "import-scripts", hosts: "script", script: `new Worker(URL.createObjectURL(new Blob(["importScripts('https://HOST/a.js')"])))`},
 	{name: "own-worker", hosts: "connect", script: `new Worker("/worker.js?https://HOST/")`},
-	{name: "shared-worker", hosts: "connect", script: `new SharedWorker("/worker.js?https://HOST/")`},
+	{name: "shared-worker", hosts: "connect", script: `new SharedWorker("/worker.js?https://HOST/?" + Math.random())`},
 	{name: "service-worker", hosts: "connect", script: `return navigator.serviceWorker.register("/worker.js?https://HOST/", { scope: "/nowhere/" })`},
 	{name: "worklet", hosts: "script", script: `return new OfflineAudioContext(1, 1, 44100).audioWorklet.addModule("https://HOST/a.js")`},
 	{name: "speculation", hosts: "connect", script: `var s = document.createElement("script"); s.type = "speculationrules"; s.textContent = JSON.stringify({ prefetch: [{ source: "list", urls: ["https://HOST/"], eagerness: "immediate" }] }); document.head.append(s)`, free: "no policy governs speculation rules, and only a script writes these"},
@@ -111,7 +111,7 @@ var ways = []way{
 	{name: "link-header", hosts: "style", header: `Link: <https://HOST/a.css>; rel=preload; as=style`},
 	{name: "link-preconnect", hosts: "connect", header: `Link: <https://HOST>; rel=preconnect`},
 	{name: "csp-report", hosts: "connect", header: `Content-Security-Policy-Report-Only: img-src 'none'; report-uri https://HOST/r`},
-	{name: "reporting", hosts: "connect", header: `Reporting-Endpoints: default="https://HOST/r"`},
+	{name: "reporting", hosts: "connect", header: `Reporting-Endpoints: default="https://HOST/r"`, unseen: "Chromium keeps reports back for up to a minute"},
 }
 
 // hostile is a site of which every page tries all ways at once, by markup and

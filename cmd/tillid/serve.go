@@ -7,7 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -61,7 +63,12 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_SCAN                            off: the sites are not looked at every night
   TILLID_CHROMIUM                        the browser that looks; found on PATH when absent
   TILLID_WITNESSES                       who cosigns the log: "URL KEY", with commas between
-Each may be given as NAME_FILE.`,
+Each may be given as NAME_FILE.
+
+On SIGHUP the process becomes the program that then stands in its place: sockets
+stay open, running requests end, new ones wait. Sockets
+from systemd (socket activation) are taken too: the first serves, the second has
+the metrics.`,
 		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",
 		Args:    cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, dirs []string) error {
@@ -86,7 +93,64 @@ Each may be given as NAME_FILE.`,
 
 func comma(r rune) bool { return r == ',' }
 
+// serve serves until ctx ends. On SIGHUP it becomes the program that then stands
+// where this one was started from, without closing its sockets.
 func serve(ctx context.Context, out io.Writer, dirs []string, listen, metrics string, o app.Options) error {
+	program, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	hangup := make(chan os.Signal, 1)
+	signal.Notify(hangup, syscall.SIGHUP)
+	defer signal.Stop(hangup)
+	sockets, err := app.Inherited(o.Getenv)
+	if err != nil {
+		return err
+	}
+	for name, addr := range map[string]string{"public": listen, "metrics": metrics} {
+		if sockets[name] == nil && addr != "" {
+			if sockets[name], err = bind(ctx, addr); err != nil {
+				return err
+			}
+		}
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	next := make(chan *app.Restart, 1)
+	go awaitRestart(ctx, hangup, o.Log, func() (err error) {
+		r, err := app.PrepareRestart(ctx, program, sockets)
+		if err == nil {
+			next <- r
+			stop()
+		}
+		return err
+	})
+	if err := serveHouses(ctx, out, dirs, sockets, o); err != nil {
+		return err
+	}
+	select {
+	case r := <-next:
+		return r.Do(os.Args, os.Environ())
+	default:
+		return nil
+	}
+}
+
+func awaitRestart(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger, restart func() error) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hangup:
+			log.InfoContext(ctx, "restart asked for")
+			if err := restart(); err != nil {
+				log.ErrorContext(ctx, "restart refused: the program does not run", "err", err)
+			}
+		}
+	}
+}
+
+func serveHouses(ctx context.Context, out io.Writer, dirs []string, sockets map[string]net.Listener, o app.Options) error {
 	server := &app.Server{Log: o.Log, Metrics: app.NewMetrics()}
 	defer func() {
 		for _, h := range server.Houses {
@@ -100,21 +164,11 @@ func serve(ctx context.Context, out io.Writer, dirs []string, listen, metrics st
 		}
 		server.Houses = append(server.Houses, house)
 	}
-	public, err := bind(ctx, listen)
-	if err != nil {
-		return err
-	}
-	var private net.Listener
-	if metrics != "" {
-		if private, err = bind(ctx, metrics); err != nil {
-			return err
-		}
-	}
 	if err := server.Build(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "Serving %d %s on %s.\n", len(dirs), plural(len(dirs), "house", "houses"), public.Addr())
-	return server.Run(ctx, public, private)
+	fmt.Fprintf(out, "Serving %d %s on %s.\n", len(dirs), plural(len(dirs), "house", "houses"), sockets["public"].Addr())
+	return server.Run(ctx, sockets["public"], sockets["metrics"])
 }
 
 func bind(ctx context.Context, addr string) (net.Listener, error) {

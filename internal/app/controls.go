@@ -84,6 +84,7 @@ func (h *House) controls() map[string]control {
 		"account/add":       h.controlAddAccount,
 		"user/add":          h.controlAddUser,
 		"snippet":           h.controlSnippet,
+		"bypass":            h.controlBypass,
 	}
 }
 
@@ -337,4 +338,20 @@ func PublicKey(dir string) (string, error) {
 		return "", errors.Join(fmt.Errorf("read %s/log.key", dir), err)
 	}
 	return s.Verifier(), nil
+}
+
+// controlBypass switches the gateway out of a site's way, back, or says how it is.
+func (h *House) controlBypass(ctx context.Context, in url.Values) (any, error) {
+	switch do := in.Get("do"); do {
+	case "status":
+		return h.gateway.Bypasses(ctx)
+	case "on", "off":
+		lasts, err := time.ParseDuration(in.Get("for"))
+		if err != nil && do == "on" {
+			return nil, fault.New(fault.Invalid, "%q is no time.", in.Get("for")).WithHint("Write it like 30m or 2h.")
+		}
+		return h.gateway.SetBypass(ctx, do == "on", in.Get("site"), lasts)
+	default:
+		return nil, fault.New(fault.Invalid, "%q is neither on, off nor status.", do)
+	}
 }

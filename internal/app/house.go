@@ -239,7 +239,7 @@ func (h *House) wire() {
 	h.web.PublicNav = h.publicNav()
 	h.wireOffice(f)
 	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
-	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health}
+	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health, h.gateway.Health}
 }
 
 // planOrNil is Plan for pages that must answer before a version is open.
@@ -323,6 +323,9 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
+		Audit: func(ctx context.Context, tx *db.Tx, act, object string) error {
+			return h.staff.Audit(ctx, tx, staff.Entry{Act: act, Object: object})
+		},
 		Granted: h.consent.Grants, Told: h.consent.Told, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
 	}
 	h.intake = &intake.Service{

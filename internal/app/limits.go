@@ -37,8 +37,12 @@ func (l Limits) orDefault() Limits {
 // server returns an HTTP server for h that holds to the limits.
 func (l Limits) server(h http.Handler, log *slog.Logger) *http.Server {
 	l = l.orDefault()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true) // from servers in front that end TLS
 	return &http.Server{
 		Handler:           h,
+		Protocols:         protocols,
 		ReadHeaderTimeout: l.Header,
 		ReadTimeout:       l.Read,
 		WriteTimeout:      l.Write,

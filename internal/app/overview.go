@@ -129,6 +129,8 @@ func whereToMend(p *fault.Error) string {
 	switch feature {
 	case "erase":
 		return "/erasures"
+	case "gateway":
+		return "/drift"
 	case "retain":
 		return "/retention"
 	default:

@@ -125,7 +125,8 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	defer func() { stopWork(); running.Wait() }()
 
 	servers := []*http.Server{s.Limits.server(s, s.Log)}
-	listeners := []net.Listener{public}
+	entrance := newGate(public)
+	listeners := []net.Listener{entrance}
 	if metrics != nil {
 		servers = append(servers, s.Limits.server(s.Metrics.Handler(), s.Log))
 		listeners = append(listeners, metrics)
@@ -151,6 +152,10 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	for _, h := range s.Houses {
+		h.gateway.EndStreams()
+	}
+	entrance.shut()
 	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Limits.orDefault().Drain)
 	defer cancel()
 	for _, srv := range servers {

@@ -3,7 +3,6 @@ package gateway
 import (
 	"bytes"
 	"html"
-	"slices"
 	"strings"
 )
 
@@ -65,7 +64,7 @@ func (w *rewriter) whole(tag []byte, name string) int {
 		w.script(tag)
 	default:
 		if stopped := w.stopped(tag, name); stopped != nil {
-			w.replace(tag, inert(tag, stopped, ""))
+			w.silence(tag, "", stopped...)
 		}
 	}
 	return len(tag)
@@ -82,7 +81,7 @@ func (w *rewriter) meta(tag []byte) {
 		w.m.utf8 = w.m.utf8 || strings.Contains(strings.ToLower(value(tag, "content")), "utf-8")
 	case "refresh":
 		if w.m.stop != nil && w.m.stop(anyDirective, strings.Join(refreshAddresses(value(tag, "content")), "")) {
-			w.replace(tag, inert(tag, []string{"content"}, ""))
+			w.silence(tag, "", "content")
 		}
 	case "content-security-policy":
 		if w.m.policy != nil {
@@ -111,7 +110,7 @@ func (w *rewriter) ownPolicy(tag []byte) {
 func (w *rewriter) script(tag []byte) {
 	if w.silent {
 		w.silent = false
-		w.replace(tag, inert(tag, []string{"type"}, ` type="text/plain"`))
+		w.silence(tag, ` type="text/plain"`, "type")
 		return
 	}
 	kind, given := lookup(tag, "type")
@@ -119,7 +118,7 @@ func (w *rewriter) script(tag []byte) {
 		return
 	}
 	if stopped := w.stopped(tag, "script"); stopped != nil {
-		w.replace(tag, inert(tag, append(stopped, "type"), ` type="text/plain"`))
+		w.silence(tag, ` type="text/plain"`, append(stopped, "type")...)
 	}
 }
 
@@ -137,7 +136,7 @@ func (w *rewriter) frame(tag []byte, name string) {
 	}
 	w.embeds = true
 	w.insertOwn(placeholder)
-	w.replace(tag, inert(tag, []string{l.attribute}, ` hidden data-tillid="`+html.EscapeString(service)+`"`))
+	w.silence(tag, ` hidden data-tillid="`+html.EscapeString(service)+`"`, l.attribute)
 }
 
 // replace puts something in the place of the tag that is being handled.
@@ -146,18 +145,23 @@ func (w *rewriter) replace(tag, with []byte) {
 	w.copied += len(tag)
 }
 
-// inert returns a tag that loads nothing: the attributes of those names are kept
-// aside under others, and more attributes stand behind the tag's own name, where
-// they count before any later ones of the same name.
-func inert(tag []byte, names []string, more string) []byte {
+// silence makes the tag that is being handled load nothing: the attributes of
+// those names are kept aside under others, and more attributes stand behind the
+// tag's own name, where they count before any later ones of the same name.
+func (w *rewriter) silence(tag []byte, more string, names ...string) {
+	w.flush()
 	from := nameEnd(tag)
-	out := append(bytes.Clone(tag[:from]), more...)
+	out := append(append(w.buf.out, tag[:from]...), more...)
 	for a := range attributes(tag) {
-		if slices.ContainsFunc(names, func(n string) bool { return equalFold(a.name, n) }) {
-			out = append(out, tag[from:a.at]...)
-			out = append(out, "data-tillid-"...)
-			from = a.at
+		for _, n := range names {
+			if equalFold(a.name, n) {
+				out = append(out, tag[from:a.at]...)
+				out = append(out, "data-tillid-"...)
+				from = a.at
+				break
+			}
 		}
 	}
-	return append(out, tag[from:]...)
+	w.buf.out = append(out, tag[from:]...)
+	w.copied += len(tag)
 }

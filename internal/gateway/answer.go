@@ -12,9 +12,12 @@ import (
 func (s *Service) incoming(resp *http.Response) error {
 	v := visitOf(resp.Request)
 	h := resp.Header
+	relocate(v, h)
+	if v.bypass {
+		return nil
+	}
 	s.filterDoors(v, h)
 	s.filterCookies(v, h)
-	relocate(v, h)
 	if resp.StatusCode == http.StatusSwitchingProtocols {
 		return nil
 	}

@@ -165,7 +165,13 @@ func compileService(plan *policy.Plan, svc *policy.Service) serviceTable {
 		for _, host := range d.hosts(svc.Hosts) {
 			if usable(host) {
 				t.fragment[i] += " " + host
+				if i == connectDirective && !strings.Contains(host, "://") {
+					t.fragment[i] += " wss://" + host // a source without scheme means https alone
+				}
 				t.sources[i] = append(t.sources[i], policy.ParseSource(host))
+				if !slices.Contains(strings.Fields(t.fragment[anyDirective]), host) {
+					t.fragment[anyDirective] += " " + host
+				}
 			}
 		}
 	}
@@ -228,6 +234,9 @@ func (c *compiled) join(granted []string) headers {
 	var b strings.Builder
 	for i, d := range directives {
 		b.WriteString(d.name + " " + d.own + c.own)
+		if i == connectDirective {
+			b.WriteString(strings.ReplaceAll(c.own, " ", " wss://"))
+		}
 		for j := range c.services {
 			if s := &c.services[j]; s.granted(granted) {
 				b.WriteString(s.fragment[i])

@@ -57,7 +57,10 @@ const (
 func (s *Service) note(v *visit, f finding, page string) { s.noteAs(v, f, page, v.enforce()) }
 
 func (s *Service) noteAs(v *visit, f finding, page string, stopped bool) {
-	f.Site, f.Enforced, f.Page = v.site.id, stopped, template(page)
+	if page != v.page || v.template == "" {
+		v.page, v.template = page, template(page)
+	}
+	f.Site, f.Enforced, f.Page = v.site.id, stopped, v.template
 	now := s.Now()
 	s.drift.mu.Lock()
 	defer s.drift.mu.Unlock()
@@ -113,9 +116,12 @@ func (s *Service) Periodic() []job.Periodic {
 	}
 }
 
-// refresh stores what was gathered and reads what other replicas have listed.
+// refresh stores what was gathered and reads what other replicas have listed and switched.
 func (s *Service) refresh(ctx context.Context) error {
 	if err := s.flush(ctx, true); err != nil {
+		return err
+	}
+	if _, err := s.Bypasses(ctx); err != nil {
 		return err
 	}
 	return s.readListed(ctx)

@@ -142,7 +142,7 @@ func isCode(kind string, given bool) bool {
 	return strings.Contains(kind, "javascript") || strings.Contains(kind, "ecmascript") || strings.Contains(kind, "jscript") || strings.Contains(kind, "livescript")
 }
 
-// stopped reports which attributes of a tag must not load.
+// stopped returns the attributes of a tag that must not load.
 func (w *rewriter) stopped(tag []byte, name string) (names []string) {
 	if w.m.stop == nil {
 		return nil
@@ -154,28 +154,33 @@ func (w *rewriter) stopped(tag []byte, name string) (names []string) {
 			continue
 		}
 		directive := l.directive
-		if name == "link" && !l.set {
+		switch {
+		case name == "link" && !l.set:
 			d, fetches := linkDirective(value(tag, "rel"), value(tag, "as"))
 			if !fetches {
 				continue
 			}
 			directive = d
-		}
-		if name == "input" && !strings.EqualFold(strings.TrimSpace(value(tag, "type")), "image") {
+		case name == "input" && !strings.EqualFold(strings.TrimSpace(value(tag, "type")), "image"):
 			continue
 		}
-		list := []string{unescaped(a.value)}
-		if l.set {
-			list = srcset(list[0])
-		}
-		for _, raw := range list {
-			if w.m.stop(directive, raw) {
-				names = append(names, l.attribute)
-				break
-			}
+		if w.mustNot(directive, unescaped(a.value), l.set) {
+			names = append(names, l.attribute)
 		}
 	}
 	return names
+}
+
+func (w *rewriter) mustNot(directive int, raw string, set bool) bool {
+	if !set {
+		return w.m.stop(directive, raw)
+	}
+	for _, one := range srcset(raw) {
+		if w.m.stop(directive, one) {
+			return true
+		}
+	}
+	return false
 }
 
 func loadingOf(table []loading, name []byte) *loading {

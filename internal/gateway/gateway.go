@@ -59,12 +59,18 @@ type Service struct {
 	// that have to be there before any tag reads them. It may be nil.
 	First func(r *http.Request, lang string) []byte
 
-	current atomic.Pointer[compiled]
-	drift   tally
-	listed  listing
-	once    sync.Once
-	proxy   *httputil.ReverseProxy
-	large   large
+	// Audit notes an act of the gateway's in the transaction of the act; it may be nil.
+	Audit func(ctx context.Context, tx *db.Tx, act, object string) error
+
+	current  atomic.Pointer[compiled]
+	bypassed atomic.Pointer[[]Bypass]
+	drift    tally
+	listed   listing
+	once     sync.Once
+	proxy    *httputil.ReverseProxy
+	large    large
+	ending   context.Context // of streams of events
+	end      context.CancelFunc
 }
 
 // Embed is an iframe, object or embed that must not load: of a declared service that the visitor
@@ -90,6 +96,9 @@ type visit struct {
 	navigates bool // asks for a document, not for a part of one
 	worker    bool
 	nonce     string // that the site's own policy knows for our elements, or ""
+	bypass    bool   // the gateway is out of the way
+
+	page, template string // of the page that something was found on last
 }
 
 func (v *visit) enforce() bool { return v.site.enforce }
@@ -103,8 +112,22 @@ func visitOf(r *http.Request) *visit {
 
 // Handler passes requests to the site that belongs to their host.
 func (s *Service) Handler() http.Handler {
-	s.once.Do(func() { s.proxy, s.large = s.newProxy(), make(large, maxLarge) })
+	s.begin()
 	return http.HandlerFunc(s.serve)
+}
+
+func (s *Service) begin() {
+	s.once.Do(func() {
+		s.proxy, s.large = s.newProxy(), make(large, maxLarge)
+		s.ending, s.end = context.WithCancel(context.Background())
+	})
+}
+
+// EndStreams ends streams of events, which would go on for ever: the server
+// stops, and browsers connect again by themselves.
+func (s *Service) EndStreams() {
+	s.begin()
+	s.end()
 }
 
 func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
@@ -118,9 +141,16 @@ func (s *Service) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Body != nil && r.Body != http.NoBody && r.Header.Get("Upgrade") == "" {
-		r.Body = web.Body(w, r, maxBody)
+		r.Body = &upload{ReadCloser: web.Body(w, r, maxBody), control: http.NewResponseController(w)}
 	}
-	s.proxy.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+	ctx := context.WithValue(r.Context(), visitKey{}, v)
+	if r.Header.Get("Accept") == "text/event-stream" {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(s.ending, cancel)()
+	}
+	s.proxy.ServeHTTP(&passing{ResponseWriter: w, s: s, v: v, until: time.Now().Add(stall)}, r.WithContext(ctx)) //nolint:forbidigo // deadlines of connections are real time
 }
 
 // Ours reports whether a path is Tillid's own and never the site's.
@@ -141,7 +171,9 @@ func (s *Service) visit(r *http.Request) *visit {
 	c := s.compiled()
 	v := &visit{compiled: c, request: r, site: c.siteOf(r.Host)}
 	v.navigates, v.worker = destination(r)
-	s.ask(v)
+	if v.bypass = s.bypasses(v.site); !v.bypass {
+		s.ask(v)
+	}
 	return v
 }
 
@@ -213,7 +245,7 @@ func (s *Service) outgoing(p *httputil.ProxyRequest) {
 	s.forwarded(p)
 	h := p.Out.Header
 	hideCookies(h)
-	if v.navigates {
+	if v.navigates && !v.bypass {
 		// The answer is rewritten: it must come whole and readable. A copy in the
 		// browser's cache would keep the policy of an earlier choice.
 		h.Set("Accept-Encoding", "gzip;q=0.1, identity;q=1")
@@ -230,10 +262,7 @@ func (s *Service) forwarded(p *httputil.ProxyRequest) {
 		h.Set("X-Forwarded-For", addr.String())
 	}
 	h.Set("X-Forwarded-Host", p.In.Host)
-	h.Set("X-Forwarded-Proto", "http")
-	if web.HTTPS(p.In) {
-		h.Set("X-Forwarded-Proto", "https")
-	}
+	h.Set("X-Forwarded-Proto", web.Proto(p.In, s.Trusted))
 }
 
 // away answers for a site that does not: honestly, in the visitor's language,

@@ -149,7 +149,7 @@ func TestPolicyFollowsConsent(t *testing.T) {
 		}},
 		{[]string{"counter"}, map[string]string{
 			"script-src":  "'self' 'unsafe-inline' 'unsafe-eval' data: blob: " + siteHost + " static.eksempel.test tag.test",
-			"connect-src": "'self' data: blob: " + siteHost + " static.eksempel.test https://*.beacon.test", "webrtc": "",
+			"connect-src": "'self' data: blob: " + siteHost + " static.eksempel.test wss://" + siteHost + " wss://static.eksempel.test https://*.beacon.test", "webrtc": "",
 			"frame-src": "'self' data: blob: " + siteHost + " static.eksempel.test",
 		}},
 		{[]string{"counter", "video"}, map[string]string{"frame-src": "'self' data: blob: " + siteHost + " static.eksempel.test video.test/embed/", "img-src": "'self' data: blob: " + siteHost + " static.eksempel.test thumb.test"}},

@@ -12,10 +12,28 @@ import (
 	"golang.org/x/time/rate"
 )
 
-// ClientIP returns the address of the visitor. X-Forwarded-For counts only when
-// the connection comes from a trusted proxy, and then its right-most entry that
-// is not itself a trusted proxy. The zero Addr means that it cannot be told.
+// ClientIP returns the address of the visitor. What a request says of its way
+// (X-Forwarded-For, or Forwarded of RFC 7239) counts only when the connection comes
+// from a trusted proxy, and then its right-most entry that is not itself a trusted
+// proxy. When both say something and differ, one of them may have been written by
+// the visitor: then neither counts. The zero Addr means that it cannot be told.
 func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
+	peer := peerOf(r)
+	if !within(peer, trusted) {
+		return peer
+	}
+	listed, forwarded := r.Header["X-Forwarded-For"], r.Header["Forwarded"]
+	if len(forwarded) == 0 {
+		return walk(peer, strings.Split(strings.Join(listed, ","), ","), trusted)
+	}
+	standard := walk(peer, forwardedFor(forwarded), trusted)
+	if len(listed) > 0 && walk(peer, strings.Split(strings.Join(listed, ","), ","), trusted) != standard {
+		return peer
+	}
+	return standard
+}
+
+func peerOf(r *http.Request) netip.Addr {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		host = r.RemoteAddr
@@ -24,16 +42,93 @@ func ClientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	if err != nil {
 		return netip.Addr{}
 	}
-	addr = addr.Unmap().WithZone("")
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	return addr.Unmap().WithZone("")
+}
+
+// walk goes from the connection's peer back along the hops, as long as the one
+// reached is trusted to have told the truth about the one before it.
+func walk(addr netip.Addr, hops []string, trusted []netip.Prefix) netip.Addr {
 	for i := len(hops) - 1; i >= 0 && within(addr, trusted); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
-		if err != nil {
+		hop, ok := hopOf(strings.TrimSpace(hops[i]))
+		if !ok {
 			break
 		}
-		addr = hop.Unmap().WithZone("")
+		addr = hop
 	}
 	return addr
+}
+
+// hopOf reads an entry: an address, with or without a port.
+func hopOf(s string) (netip.Addr, bool) {
+	if a, err := netip.ParseAddr(strings.Trim(s, "[]")); err == nil {
+		return a.Unmap().WithZone(""), true
+	}
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone(""), true
+	}
+	return netip.Addr{}, false // "unknown", a hidden name, or nonsense
+}
+
+// forwardedFor returns the for= of each element of Forwarded headers, in order;
+// "" for an element that has none.
+func forwardedFor(lines []string) []string {
+	var hops []string
+	for _, element := range elements(strings.Join(lines, ","), ',') {
+		hops = append(hops, parameter(element, "for"))
+	}
+	return hops
+}
+
+func parameter(element, name string) string {
+	for _, pair := range elements(element, ';') {
+		key, value, ok := strings.Cut(pair, "=")
+		if ok && strings.EqualFold(strings.TrimSpace(key), name) {
+			value = strings.TrimSpace(value)
+			if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+				value = strings.ReplaceAll(value[1:len(value)-1], `\`, "")
+			}
+			return value
+		}
+	}
+	return ""
+}
+
+// elements splits at a separator outside quotes.
+func elements(s string, separator byte) []string {
+	var all []string
+	quoted, from := false, 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '\\' && quoted:
+			i++
+		case c == '"':
+			quoted = !quoted
+		case c == separator && !quoted:
+			all = append(all, s[from:i])
+			from = i + 1
+		}
+	}
+	return append(all, s[from:])
+}
+
+// Proto returns by which scheme the visitor came, as far as a trusted proxy or
+// the connection itself says; else what HTTPS takes for granted.
+func Proto(r *http.Request, trusted []netip.Prefix) string {
+	if r.TLS == nil && within(peerOf(r), trusted) {
+		said := r.Header.Get("X-Forwarded-Proto")
+		if lines := r.Header["Forwarded"]; said == "" && len(lines) > 0 {
+			all := elements(strings.Join(lines, ","), ',')
+			said = parameter(all[len(all)-1], "proto")
+		}
+		switch said = strings.ToLower(strings.TrimSpace(said)); said {
+		case "http", "https":
+			return said
+		}
+	}
+	if HTTPS(r) {
+		return "https"
+	}
+	return "http"
 }
 
 func within(a netip.Addr, prefixes []netip.Prefix) bool {

@@ -74,3 +74,33 @@ func TestLimiter(t *testing.T) {
 		t.Errorf("%d networks kept", len(l.nets))
 	}
 }
+
+// Forwarded of RFC 7239 counts like X-Forwarded-For, and neither when they differ.
+func TestForwarded(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, test := range []struct{ peer, listed, forwarded, want, proto string }{
+		{"10.0.0.1:1", "", `for=203.0.113.7;proto=http`, "203.0.113.7", "http"},
+		{"10.0.0.1:1", "", `for=6.6.6.6, for="[2001:db8::1]:4711";proto=https, for=10.0.0.2`, "2001:db8::1", "https"},
+		{"10.0.0.1:1", "", `for="6.6.6.6, for=7.7.7.7"`, "10.0.0.1", "https"},
+		{"10.0.0.1:1", "", "for=_hidden", "10.0.0.1", "https"},
+		{"10.0.0.1:1", "203.0.113.7", "for=203.0.113.7", "203.0.113.7", "https"},
+		{"10.0.0.1:1", "203.0.113.7", "for=6.6.6.6", "10.0.0.1", "https"},
+		{"10.0.0.1:1", "203.0.113.7:99", "", "203.0.113.7", "https"},
+		{"198.51.100.9:1", "6.6.6.6", "for=7.7.7.7;proto=http", "198.51.100.9", "https"},
+	} {
+		r := httptest.NewRequest("GET", "http://www.example.dk/", nil)
+		r.RemoteAddr = test.peer
+		if test.listed != "" {
+			r.Header.Set("X-Forwarded-For", test.listed)
+		}
+		if test.forwarded != "" {
+			r.Header.Set("Forwarded", test.forwarded)
+		}
+		if got := ClientIP(r, trusted).String(); got != test.want {
+			t.Errorf("%+v: %s", test, got)
+		}
+		if got := Proto(r, trusted); got != test.proto {
+			t.Errorf("%+v: %s", test, got)
+		}
+	}
+}
