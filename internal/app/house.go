@@ -326,7 +326,7 @@ func (h *House) wirePublic(f *folder) {
 		Audit: func(ctx context.Context, tx *db.Tx, act, object string) error {
 			return h.staff.Audit(ctx, tx, staff.Entry{Act: act, Object: object})
 		},
-		Granted: h.consent.Grants, Told: h.consent.Told, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
+		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,

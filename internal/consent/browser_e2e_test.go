@@ -5,6 +5,7 @@ package consent
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +46,18 @@ type stage struct {
 
 	mu    sync.Mutex
 	named map[string]int // names that the browser connected to the sink for
+
+	// fault, when set, may answer a request in the gateway's place.
+	fault atomic.Pointer[func(w http.ResponseWriter, r *http.Request) bool]
+}
+
+// front is the gateway with whatever is wrong with it.
+func (st *stage) front(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if f := st.fault.Load(); f == nil || !(*f)(w, r) {
+			next.ServeHTTP(w, r)
+		}
+	})
 }
 
 func newStage(t *testing.T, mode string, extra http.Handler) *stage {
@@ -68,12 +82,13 @@ func newStage(t *testing.T, mode string, extra http.Handler) *stage {
 	h := st.house
 	st.gateway = &gateway.Service{
 		DB: h.DB, Plan: h.Plan, House: h.House, Log: h.Log, Now: h.Now,
-		Granted: h.Grants, Head: h.Head, Foot: h.Foot, Placeholder: h.Placeholder,
+		Granted: h.Grants, First: h.First, Head: h.Head, Foot: h.Foot, Placeholder: h.Placeholder,
 	}
+	h.Leftover = st.gateway.Leftover
 	st.gateway.PublicRoutes(h.mux)
 	web.StaticRoutes(h.mux)
 	h.mux.Handle("/", st.gateway.Handler())
-	st.site = httptest.NewTLSServer(h.House.Serve(web.Public, h.mux))
+	st.site = httptest.NewTLSServer(st.front(h.House.Serve(web.Public, h.mux)))
 	t.Cleanup(st.site.Close)
 	return st
 }
@@ -107,6 +122,8 @@ type look struct {
 	lang          string
 	noScript      bool
 	gpc           bool
+	noStorage     bool // the browser lets no site keep anything
+	automated     bool // the browser says that a program drives it
 }
 
 func port(s *httptest.Server) string {
@@ -120,14 +137,22 @@ func port(s *httptest.Server) string {
 func (st *stage) browser(t *testing.T, l look) *tab {
 	t.Helper()
 	rules := fmt.Sprintf("MAP %s:443 127.0.0.1:%s, MAP * 127.0.0.1:%s, EXCLUDE localhost", siteHost, port(st.site), port(st.sink))
+	profile := t.TempDir()
+	if l.noStorage {
+		folder := filepath.Join(profile, "Default")
+		settings := `{"profile":{"default_content_setting_values":{"cookies":2}}}`
+		if err := errors.Join(os.MkdirAll(folder, 0o700), os.WriteFile(filepath.Join(folder, "Preferences"), []byte(settings), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath("/usr/bin/chromium"), chromedp.NoSandbox, chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-sync", true), chromedp.Flag("disable-dev-shm-usage", true), chromedp.Flag("ignore-certificate-errors", true),
 		chromedp.Flag("host-resolver-rules", rules), chromedp.Flag("lang", l.lang),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(int(l.width), int(l.height)))
+		chromedp.Flag("enable-automation", l.automated), chromedp.UserDataDir(profile), chromedp.WindowSize(int(l.width), int(l.height)))
 	ctx, stop := chromedp.NewContext(alloc)
-	ctx, cancel := context.WithTimeout(ctx, 40*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 90*time.Second)
 	t.Cleanup(func() { cancel(); stop(); stopAlloc() })
 	b := &tab{t: t, ctx: ctx}
 	b.do(chromedp.Navigate("about:blank"))
@@ -208,7 +233,10 @@ func (b *tab) until(js string) {
 		if b.ctx.Err() != nil { // between two pages there is nothing to ask
 			b.t.Fatalf("it never came to be that %s: %v", js, err)
 		}
-		b.do(chromedp.Sleep(20 * time.Millisecond))
+		select {
+		case <-b.ctx.Done():
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
 }
 
@@ -495,7 +523,7 @@ func TestBrowserShots(t *testing.T) {
 	}
 	st := newStage(t, "enforce", nil)
 	for _, l := range []look{
-		{1280, 900, false, "da", false, false}, {1280, 900, true, "en", false, true}, {360, 740, false, "en", false, false}, {360, 740, true, "da", false, false},
+		{width: 1280, height: 900, lang: "da"}, {width: 1280, height: 900, dark: true, lang: "en", gpc: true}, {width: 360, height: 740, lang: "en"}, {width: 360, height: 740, dark: true, lang: "da"},
 	} {
 		b := st.browser(t, l)
 		name := fmt.Sprintf("%s-%d-dark=%v", l.lang, l.width, l.dark)

@@ -93,7 +93,7 @@ type names struct {
 	Session   []string `json:"session,omitempty"`
 	Databases []string `json:"databases,omitempty"`
 	Caches    []string `json:"caches,omitempty"`
-	Workers   []string `json:"workers,omitempty"` // paths of their scripts
+	Workers   []string `json:"workers,omitempty"` // names of their scripts
 }
 
 // list returns the list of a technology, or nil when it stores nothing.
@@ -181,7 +181,7 @@ const maxFolders = 12
 // the root: its folders, with and without the slash at the end, and the page itself.
 func above(page string) []string {
 	var all []string
-	if len(page) > maxReturn {
+	if len(page) > maxReturn || !strings.HasPrefix(page, "/") {
 		return nil
 	}
 	for i := 1; i < len(page) && len(all) < maxFolders; i++ {

@@ -52,10 +52,10 @@ type request struct {
 	Services []string `json:"services"`
 	Lang     string   `json:"lang"`
 	Layer    string   `json:"layer"`
-	GPC      bool     `json:"gpc"` // what the browser tells scripts; the header counts as well
+	GPC      bool     `json:"gpc"`  // what the browser tells scripts; the header counts as well
+	Page     string   `json:"page"` // path of the page on which the choice was made
 
 	back string // where a form leads
-	page string // path of the page on which the choice was made
 }
 
 // take keeps a choice and answers with the cookie.
@@ -87,7 +87,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	s.setChoice(w, r, o, out.State)
-	more := o.expire(w, r, out.granted, in.page, 0)
+	more := o.expire(w, r, out.granted, in.Page, 0)
 	if script {
 		return s.answer(w, r, o, before, out, more, in)
 	}
@@ -107,15 +107,16 @@ func layerOf(s string) string {
 
 func readRequest(w http.ResponseWriter, r *http.Request, script bool) (in request, err error) {
 	if script {
-		in.page = ownPath(r.Referer(), r.Host)
-		return in, web.DecodeJSON(w, r, maxForm, &in)
+		err = web.DecodeJSON(w, r, maxForm, &in)
+		in.Page = cmp.Or(in.Page, ownPath(r.Referer(), r.Host))
+		return in, err
 	}
 	form, err := web.DecodeForm(w, r, maxForm, "service")
 	if err != nil {
 		return in, err
 	}
 	in = request{Do: form.Get("do"), Services: form["service"], Lang: form.Get("lang"), Layer: form.Get("layer"), back: returnPath(form.Get("return"))}
-	in.page, _, _ = strings.Cut(in.back, "?")
+	in.Page, _, _ = strings.Cut(in.back, "?")
 	return in, nil
 }
 

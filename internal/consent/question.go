@@ -144,10 +144,25 @@ type file struct{ URL, Integrity string }
 
 func (a *asset) file() file { return file{a.url, a.integrity} }
 
+// First returns what goes before the first script of a page: all that Head returns
+// otherwise, where tags are told what was chosen. They must find it said.
+func (s *Service) First(r *http.Request, lang string) []byte {
+	if o := s.offer(); o.signals(nil) != nil {
+		return s.head(o, r, lang)
+	}
+	return nil
+}
+
 // Head returns what goes into the head of a page in the language lang: style
 // and script of the banner. It is empty when nothing needs consent.
 func (s *Service) Head(r *http.Request, lang string) []byte {
-	o := s.offer()
+	if o := s.offer(); o.signals(nil) == nil {
+		return s.head(o, r, lang)
+	}
+	return nil
+}
+
+func (s *Service) head(o *offer, r *http.Request, lang string) []byte {
 	if len(o.Groups) == 0 {
 		return nil
 	}
@@ -205,10 +220,10 @@ func (m *markup) get(key string, build func() []byte) []byte {
 var footTemplate = template.Must(template.New("foot").Parse(
 	`{{if .Embeds}}<form id="tillid-show" method="post" action="` + consentPath + `" hidden><input type="hidden" name="do" value="add">` +
 		`<input type="hidden" name="layer" value="placeholder"><input type="hidden" name="lang" value="{{.Lang}}"><input type="hidden" name="return" value="{{.Return}}"></form>{{end}}` +
-		`<noscript><p class="tillid-entry"><a href="` + choicesPath + `?lang={{.Lang}}">{{.Label}}</a></p></noscript>`))
+		`<p class="tillid-entry"><a href="` + choicesPath + `?lang={{.Lang}}">{{.Label}}</a></p>`))
 
-// Foot returns what goes before the end of a page's body: the way to the choices
-// without JavaScript, and the form that the placeholders' buttons belong to.
+// Foot returns what goes before the end of a page's body: the way to the choices,
+// also without JavaScript and where the script is blocked, and the form that the placeholders' buttons belong to.
 func (s *Service) Foot(r *http.Request, lang string, embeds bool) []byte {
 	o, l := s.offer(), s.langOf(r, lang)
 	if len(o.Groups) == 0 {

@@ -15,7 +15,7 @@ func (h *house) arrive(v *visitor, dest, site string) {
 	r := v.request("GET", "/", nil)
 	r.Header.Set("Sec-Fetch-Dest", dest)
 	r.Header.Set("Sec-Fetch-Site", site)
-	h.Head(r, "da")
+	h.First(r, "da")
 }
 
 func (h *house) staffPage() *goquery.Document {

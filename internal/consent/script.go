@@ -112,7 +112,7 @@ func (s *Service) forget(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || from < 0 {
 		from = 0
 	}
-	back, page := q.Get("return"), ownPath(r.Referer(), r.Host)
+	back, page := q.Get("return"), q.Get("page")
 	if back != "" {
 		back = returnPath(back)
 		page, _, _ = strings.Cut(back, "?")
@@ -120,6 +120,11 @@ func (s *Service) forget(w http.ResponseWriter, r *http.Request) error {
 	w.Header().Set("Cache-Control", "no-store")
 	more := 0
 	if o, state := s.offer(), s.Granted(r); o.plan != nil {
+		for _, name := range strings.SplitN(q.Get("names"), " ", maxLeftover) { // set for a folder, they do not come to this address
+			if _, err := r.Cookie(name); err != nil && name != "" {
+				r.AddCookie(&http.Cookie{Name: name, Value: "1"}) //nolint:gosec // read by us alone
+			}
+		}
 		more = o.expire(w, r, state.granted, page, from)
 	}
 	if back != "" {
@@ -153,23 +158,26 @@ func (s *Service) left(w http.ResponseWriter, r *http.Request) error {
 			return err
 		}
 	}
-	var there names
-	if err := web.DecodeJSON(w, r, maxLeft, &there); err != nil {
+	var in struct {
+		names
+		Page string `json:"page"`
+	}
+	if err := web.DecodeJSON(w, r, maxLeft, &in); err != nil {
 		return err
 	}
 	for _, c := range r.Cookies() { // those that scripts cannot see too
-		if !slices.Contains(there.Cookies, c.Name) {
-			there.Cookies = append(there.Cookies, c.Name)
+		if !slices.Contains(in.Cookies, c.Name) {
+			in.Cookies = append(in.Cookies, c.Name)
 		}
 	}
 	if plan := s.offer().plan; plan != nil && s.Leftover != nil {
 		reported := 0
 		for _, technology := range []string{"cookie", "local_storage", "session_storage", "indexed_db", "cache", "service_worker"} {
-			for _, name := range *there.list(technology) {
+			for _, name := range *in.list(technology) {
 				if name == "" || len(name) > maxName || declared(plan, technology, name) || reported >= maxLeftover {
 					continue
 				}
-				s.Leftover(r, technology, name, ownPath(r.Referer(), r.Host))
+				s.Leftover(r, technology, name, in.Page)
 				reported++
 			}
 		}

@@ -87,7 +87,7 @@ func (s *Service) shownIn(o *offer, l text.Lang) ([]byte, error) {
 	p := s.probe(o, l)
 	site := "https://" + strings.TrimPrefix(strings.TrimPrefix(homeOf(o.plan), "https://"), "http://")
 	plain, gpc := p.request(site, "/", false), p.request(site, "/", true)
-	p.add("head.html", "text/html", "", p.service.Head(plain, string(l)))
+	p.add("head.html", "text/html", "", append(p.service.First(plain, string(l)), p.service.Head(plain, string(l))...))
 	p.add("head-gpc.html", "text/html", "", p.service.Head(gpc, string(l)))
 	p.add("foot.html", "text/html", "", p.service.Foot(plain, string(l), false))
 	for _, it := range o.items {

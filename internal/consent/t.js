@@ -174,6 +174,7 @@
     what.lang = set.lang;
     what.layer = layer || "api";
     what.gpc = gpc;
+    what.page = location.pathname;
     var less = what.do === "none" ? !!before : what.do === "some" ? lost(taken) :
       what.do === "remove" && granted().some(function (id) { return taken.indexOf(id) >= 0; });
     if (less) shut();
@@ -311,7 +312,7 @@
     c.hasResponse = !!set.label && !set.ask;
     c.consented = !!set.state;
     c.declined = c.hasResponse && !set.state;
-    var names = [event];
+    var names = event ? [event] : [];
     if (event === "OnConsentReady") names.push(set.state ? "OnAccept" : "OnDecline");
     names.forEach(function (name) {
       win.dispatchEvent(new Event("Cookiebot" + name));
@@ -339,6 +340,7 @@
 
   function start() {
     entry();
+    cookiebot("OnLoad");
     if (set.ask) {
       cookiebot("OnDialogInit");
       if (gpc && !set.ask.gpc) load().then(function (s) { set = s; }).catch(nothing).then(first);
@@ -361,7 +363,7 @@
   function begin(settings) {
     set = settings;
     signal("default");
-    cookiebot("OnLoad");
+    cookiebot();
     if (doc.readyState === "loading") doc.addEventListener("DOMContentLoaded", start);
     else start();
   }

@@ -65,9 +65,9 @@ export default function (t) {
 
   // --- Storage that is declared, and that nobody said yes to.
 
-  function pathOf(registration) {
+  function scriptOf(registration) {
     var worker = registration.active || registration.waiting || registration.installing;
-    return worker ? new URL(worker.scriptURL).pathname : "";
+    return worker ? new URL(worker.scriptURL).pathname.split("/").pop() : "";
   }
 
   // stores lists the names of what this browser keeps for the site.
@@ -83,7 +83,7 @@ export default function (t) {
     return Promise.race([new Promise(function (f) { setTimeout(f, 400); }), Promise.all([
       later("databases", function () { return indexedDB.databases(); }, function (d) { return d.name; }),
       later("caches", function () { return caches.keys(); }, String),
-      later("workers", function () { return navigator.serviceWorker.getRegistrations(); }, pathOf)
+      later("workers", function () { return navigator.serviceWorker.getRegistrations(); }, scriptOf)
     ])]).then(function () { return names; });
   }
 
@@ -98,24 +98,30 @@ export default function (t) {
       each("local", function (key) { localStorage.removeItem(key); });
       each("session", function (key) { sessionStorage.removeItem(key); });
       each("databases", function (key) { indexedDB.deleteDatabase(key); });
-      var rest = each("caches", function (key) { return caches.delete(key); }).concat(each("workers", function (path) {
+      var rest = each("caches", function (key) { return caches.delete(key); }).concat(each("workers", function (name) {
         return navigator.serviceWorker.getRegistrations().then(function (list) {
-          return Promise.all(list.map(function (r) { return pathOf(r) === path && r.unregister(); }));
+          return Promise.all(list.map(function (r) { return scriptOf(r) === name && r.unregister(); }));
         });
       }));
-      each("cookies", function () { more = more || -1; });
-      return Promise.all(rest.concat(more ? forget(more) : [])).catch(nothing);
+      var seen = [];
+      each("cookies", function (name) { seen.push(name); });
+      return Promise.all(rest.concat(more || seen.length ? forget(more || 0, seen) : [])).catch(nothing);
     }).then(function () { return report && left(); });
   }
 
   // forget has the server delete cookies, also those that scripts cannot see.
-  function forget(from) {
-    return t.ask("forget?from=" + Math.max(from, 0)).then(function (done) { return done.more && forget(done.more); });
+  // Those set for a folder do not come to its address: they are named.
+  function forget(from, seen) {
+    return t.ask("forget?from=" + from + "&page=" + encodeURIComponent(location.pathname) + "&names=" + encodeURIComponent(seen.join(" ")))
+      .then(function (done) { return done.more && forget(done.more, seen); });
   }
 
   // left reports the names, never the values, of what a withdrawal left behind.
   function left() {
-    return stores().then(function (names) { t.ask("left", names, true).catch(nothing); });
+    return stores().then(function (names) {
+      names.page = location.pathname;
+      t.ask("left", names, true).catch(nothing);
+    });
   }
 
   // --- The second layer: every purpose and service, as the server writes them.

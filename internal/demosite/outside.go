@@ -68,6 +68,15 @@ const tag = `(function () {
 })();
 `
 
+// readsConsent is what Google's tag does first: it reads what the page has said of
+// consent before it, and keeps that where its own tools look.
+const readsConsent = `(function () {
+  var said = {};
+  (window.dataLayer || []).forEach(function (c) { if (c[0] === "consent") Object.assign(said, c[2]); });
+  window.google_tag_data = { ics: said };
+})();
+`
+
 var player = template.Must(template.New("player").Parse(`<!doctype html><html lang="en"><meta charset="utf-8"><title>Video</title>
 <meta name="viewport" content="width=device-width"><style>
 html,body{height:100%;margin:0}body{display:grid;place-items:center;background:#10181a;color:#e3eaeb;font:16px/1.5 system-ui,sans-serif;text-align:center}
@@ -117,6 +126,7 @@ func (o *World) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch known(p) {
 	case "/gtag/js":
 		script(w, "_ga", 395, "/g/collect")
+		fmt.Fprint(w, readsConsent)
 	case "/en_US/fbevents.js":
 		script(w, "_fbp", 90, "/tr")
 	case "/li.lms-analytics/insight.min.js":

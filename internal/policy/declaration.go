@@ -287,7 +287,7 @@ func (h Hosts) All() []string {
 // DeviceAccess is a cookie or other storage on the visitor's device.
 type DeviceAccess struct {
 	ID         string    `yaml:",key" doc:"Name, or pattern with * at the end."`
-	Technology string    `yaml:"technology" enum:"cookie|local_storage|session_storage|indexed_db|cache|service_worker|pixel" doc:"cookie when absent; of a service worker the name is the path of its script."`
+	Technology string    `yaml:"technology" enum:"cookie|local_storage|session_storage|indexed_db|cache|service_worker|pixel" doc:"cookie when absent; of a service worker the name is that of its script."`
 	Party      string    `yaml:"party" doc:"A party of the register, or self."`
 	Service    string    `yaml:"service" ref:"services" doc:"The service that sets it."`
 	Category   string    `yaml:"category" need:"yes" enum:"necessary|preferences|statistics|marketing"`
