@@ -171,6 +171,20 @@ func (h *House) rememberOffers(ctx context.Context) error {
 	return nil
 }
 
+// placeholder is what stands where an embed would be.
+func (h *House) placeholder(r *http.Request, lang string, e gateway.Embed) []byte {
+	return h.consent.Placeholder(r, lang, consent.Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height, Src: e.Src})
+}
+
+// declaredFile returns a file that the declaration in force names, as it was published.
+func (h *House) declaredFile(ctx context.Context, name string) ([]byte, error) {
+	v, _, err := h.versions.Get(ctx, h.versions.InForce().Number)
+	if err != nil {
+		return nil, err
+	}
+	return v.Files.ReadFile(name)
+}
+
 // draft is the declaration file; once a version is in force it is only a draft.
 func (h *House) draft() string { return filepath.Join(h.Dir, "tillid.yaml") }
 
@@ -318,7 +332,7 @@ func (h *House) wirePublic(f *folder) {
 	h.versions.Render = h.render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, Kept: h.keptShown, Banners: h.banners,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, File: h.declaredFile, Kept: h.keptShown, Banners: h.banners,
 		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{
@@ -326,7 +340,7 @@ func (h *House) wirePublic(f *folder) {
 		Audit: func(ctx context.Context, tx *db.Tx, act, object string) error {
 			return h.staff.Audit(ctx, tx, staff.Entry{Act: act, Object: object})
 		},
-		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte { return h.consent.Placeholder(r, lang, e) },
+		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,

@@ -102,6 +102,14 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 		what, do := web.Say(l, p)
 		list = append(list, staff.Alarm{What: what, Do: do, Path: whereToMend(p)})
 	}
+	for _, lang := range h.Plan().Languages {
+		if !text.Reviewed(lang) {
+			list = append(list, staff.Alarm{
+				What: text.T(l, "app.overview.unreviewed", "Language", text.Name(lang)),
+				Do:   text.T(l, "app.overview.unreviewed.do"), Path: "/declaration",
+			})
+		}
+	}
 	return list
 }
 

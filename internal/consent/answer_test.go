@@ -16,9 +16,11 @@ import (
 	"github.com/tillid/tillid/internal/policy"
 )
 
-func (v *visitor) settings() (set settings) {
+func (v *visitor) settings() settings { v.h.t.Helper(); return v.settingsIn("en") }
+
+func (v *visitor) settingsIn(lang string) (set settings) {
 	v.h.t.Helper()
-	w := v.do(v.request("GET", "/_tillid/state?lang=en", nil))
+	w := v.do(v.request("GET", statePath+"?lang="+lang, nil))
 	if err := json.Unmarshal(w.Body.Bytes(), &set); err != nil {
 		v.h.t.Fatal(err)
 	}

@@ -82,7 +82,9 @@ func newStage(t *testing.T, mode string, extra http.Handler) *stage {
 	h := st.house
 	st.gateway = &gateway.Service{
 		DB: h.DB, Plan: h.Plan, House: h.House, Log: h.Log, Now: h.Now,
-		Granted: h.Grants, First: h.First, Head: h.Head, Foot: h.Foot, Placeholder: h.Placeholder,
+		Granted: h.Grants, First: h.First, Head: h.Head, Foot: h.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte {
+			return h.Placeholder(r, lang, Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height, Src: e.Src})
+		},
 	}
 	h.Leftover = st.gateway.Leftover
 	st.gateway.PublicRoutes(h.mux)

@@ -45,6 +45,8 @@ type Service struct {
 	// Banners lists what visitors have been asked by, the newest first. Nil: nothing is listed.
 	Banners func(ctx context.Context) ([]Banner, error)
 
+	// File returns a file that the declaration in force names; nil: there are no posters.
+	File func(ctx context.Context, name string) ([]byte, error)
 	// Limit returns an error when a request's network makes too many choices.
 	Limit func(*http.Request) error
 	// Leftover reports storage that is there after a withdrawal and that the

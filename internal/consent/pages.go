@@ -28,6 +28,7 @@ const (
 	choicesPath = "/privacy/choices"
 	receiptPath = "/privacy/choices/receipt/"
 	consentPath = "/_tillid/consent"
+	pagePath    = "/_tillid/page"
 )
 
 const (
@@ -43,6 +44,10 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	mux.Handle("GET "+receiptPath+"{ticket}", web.Wrap(s.Log, s.receiptPage))
 	mux.Handle("GET "+partiesPath, web.Wrap(s.Log, s.partiesPage))
 	s.scriptRoutes(mux)
+	mux.Handle("GET "+pagePath, web.Wrap(s.Log, s.page))
+	mux.Handle("GET "+framePath, web.Wrap(s.Log, s.frame))
+	mux.Handle("POST "+framePath, sameOrigin.Handler(web.Wrap(s.Log, s.frame)))
+	mux.Handle("GET "+posterPath+"{service}", web.Wrap(s.Log, s.poster))
 	mux.Handle("GET /.well-known/gpc.json", web.Wrap(s.Log, s.gpcSupport))
 }
 

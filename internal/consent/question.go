@@ -154,7 +154,8 @@ func (s *Service) First(r *http.Request, lang string) []byte {
 }
 
 // Head returns what goes into the head of a page in the language lang: style
-// and script of the banner. It is empty when nothing needs consent.
+// and script of the banner, unless nothing needs consent; the script of what the page
+// has beside it.
 func (s *Service) Head(r *http.Request, lang string) []byte {
 	if o := s.offer(); o.signals(nil) == nil {
 		return s.head(o, r, lang)
@@ -163,14 +164,17 @@ func (s *Service) Head(r *http.Request, lang string) []byte {
 }
 
 func (s *Service) head(o *offer, r *http.Request, lang string) []byte {
+	l, state := s.langOf(r, lang), s.Granted(r)
+	if len(o.Groups) > 0 && !state.Decided {
+		s.saw(r, l)
+	}
+	return slices.Concat(o.head(l, state, r.Method == http.MethodPost), o.extras(l, r.Host, state).tag())
+}
+
+func (o *offer) head(l text.Lang, state State, sent bool) []byte {
 	if len(o.Groups) == 0 {
 		return nil
 	}
-	l, state := s.langOf(r, lang), s.Granted(r)
-	if !state.Decided {
-		s.saw(r, l)
-	}
-	sent := r.Method == http.MethodPost
 	build := func() []byte {
 		set := o.settings(l, state)
 		set.Sent = sent

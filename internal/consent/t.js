@@ -271,12 +271,13 @@
       [opener].concat(set.withdraw ? [" ", button(set.withdraw, { do: "none" }, "tillid-link")] : [])));
   }
 
-  // embeds makes the placeholders' buttons act without leaving the page first.
+  // embeds makes the placeholders' buttons act without leaving the page.
   function embeds(event) {
-    var b = event.target.closest && event.target.closest("[data-tillid-show]");
+    var b = event.target.closest && event.target.closest("[data-tillid-show],[data-tillid-once]");
     if (!b) return;
     event.preventDefault();
-    press(b, { do: "add", services: [b.getAttribute("data-tillid-show")] }, "placeholder");
+    if (b.name) press(b, { do: "add", services: [b.value] }, "placeholder");
+    else more().then(function (m) { m.once(b); });
   }
 
   // --- For the page's own code: window.tillid, and what Cookiebot's users know.

@@ -150,5 +150,20 @@ export default function (t) {
     });
   }
 
-  return { keep: keep, restore: restore, clear: clear, second: second };
+  // --- An embed shown this once, in a frame of this host: the button's form loads into it.
+
+  var shown = 0;
+  function once(button) {
+    var box = button.closest(".tillid-embed"), frame = doc.createElement("iframe");
+    frame.className = "tillid-once";
+    frame.name = button.formTarget = "tillid-once-" + shown++;
+    frame.title = button.dataset.tillidOnce;
+    frame.allow = "autoplay; fullscreen; picture-in-picture; encrypted-media";
+    box.append(frame);
+    button.form.requestSubmit(button);
+    box.querySelector(".tillid-box").hidden = true;
+    frame.focus();
+  }
+
+  return { once: once, keep: keep, restore: restore, clear: clear, second: second };
 }

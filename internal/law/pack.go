@@ -247,7 +247,7 @@ func (r *reader) holiday(x holidayRow) Holiday {
 
 // both demands every language of the program.
 func (r *reader) both(id string, t text.Text) text.Text {
-	for _, l := range text.Langs() {
+	for _, l := range text.Written() {
 		if t[l] == "" {
 			r.fail("%s: no text in %s", id, l)
 		}

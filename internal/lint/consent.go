@@ -93,6 +93,44 @@ func refreshMissing(c *Context, f *found) {
 	})
 }
 
+// nagging finds that people are asked again sooner after a no than after a yes, or
+// that the no cannot be remembered for as long as is promised.
+func nagging(c *Context, f *found) {
+	quiet := c.Consent.QuietPeriod
+	if !quiet.Set {
+		return
+	}
+	for _, d := range c.Device {
+		switch path := "consent.refusal_quiet_period"; {
+		case d.ID != policy.ChoiceCookie || !d.Duration.Set:
+		case quiet.Approx() < d.Duration.Approx():
+			f.at(path, "problem", fill(askedSooner, []any{"quiet", quiet, "life", d.Duration}))
+		case quiet.Approx() > d.Duration.Approx():
+			f.at(path, "problem", fill(forgotBefore, []any{"quiet", quiet, "life", d.Duration}))
+		}
+	}
+}
+
+// interestUnasked finds interests that are taken without consent, or kept where the
+// declaration does not say so.
+func interestUnasked(c *Context, f *found) {
+	for _, in := range c.Interests {
+		path := "interests." + in.ID
+		if !c.onConsent(in.Purpose) {
+			f.at(path+".purpose", "interest", in.Label, "problem", interestBasis)
+		}
+		for _, d := range c.Device {
+			switch {
+			case d.ID != in.Stored:
+			case d.Technology != "local_storage" || d.Service != "":
+				f.at(path+".stored", "interest", in.Label, "problem", interestPlace)
+			case d.Purpose != in.Purpose || d.Category == "necessary":
+				f.at(path+".stored", "interest", in.Label, "problem", interestOther)
+			}
+		}
+	}
+}
+
 // promiseIncomplete looks in the newsletter's promise for the sender's name, the
 // channel and the word that it can be withdrawn. The product kinds it cannot judge.
 func promiseIncomplete(c *Context, f *found) {

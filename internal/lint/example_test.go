@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v4"
 
 	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/text"
 )
 
 // merge applies a merge patch (RFC 7396) to a declaration.
@@ -79,6 +80,7 @@ func TestExamples(t *testing.T) {
 			continue
 		}
 		t.Run(r.ID+"/trigger", func(t *testing.T) {
+			withCatalogue(t, e.Catalogue)
 			report := run(t, merge(t, clean, e.Trigger), onDay(t, e.AsOf))
 			for _, f := range report.Findings {
 				sound(t, f)
@@ -88,6 +90,7 @@ func TestExamples(t *testing.T) {
 			}
 		})
 		t.Run(r.ID+"/clear", func(t *testing.T) {
+			withCatalogue(t, e.ClearCatalogue)
 			report := run(t, merge(t, clean, e.Clear), onDay(t, e.ClearAsOf))
 			if slices.ContainsFunc(report.Findings, func(f Finding) bool { return f.Rule == r.ID && f.Suppressed == nil }) {
 				t.Errorf("found %s", short(report))
@@ -110,6 +113,19 @@ func sound(t *testing.T, f Finding) {
 			t.Errorf("%s rests on an unchecked value: %s %q", f.Rule, f.Severity, s)
 		}
 	}
+}
+
+// withCatalogue adds German for the time of a test.
+func withCatalogue(t *testing.T, catalogue string) {
+	t.Helper()
+	if catalogue == "" {
+		return
+	}
+	remove, err := text.Add("de.toml", []byte(catalogue))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(remove)
 }
 
 // onDay reads the day of an example; none means the declaration's own.

@@ -25,6 +25,11 @@ type Example struct {
 	At        string `yaml:"at"`    // path of the finding that the trigger gives
 	AsOf      string `yaml:"as_of"` // days of the two runs, when they are not the declaration's own
 	ClearAsOf string `yaml:"clear_as_of"`
+
+	// Catalogues of a further language under which the two are run, when the rule is
+	// about one: LANG.toml.
+	Catalogue      string `yaml:"catalogue"`
+	ClearCatalogue string `yaml:"clear_catalogue"`
 }
 
 // Examples returns the examples by rule. Rules that need more than the declaration have none.

@@ -51,6 +51,11 @@ var (
 
 	knownTracker    = both("den er kendt som {tracker}", "it is known as {tracker}")
 	setByOther      = both("den sættes af en anden part", "another party sets it")
+	askedSooner     = both("efter et nej spørges der igen efter {quiet}, efter et ja først efter {life}", "after a no people are asked again after {quiet}, after a yes only after {life}")
+	forgotBefore    = both("der loves ro i {quiet}, men cookien, der husker det, lever {life}", "{quiet} of quiet are promised, but the cookie that remembers it lives {life}")
+	interestBasis   = both("formålet hviler ikke på samtykke", "its purpose does not rest on consent")
+	interestPlace   = both("den gemmes et andet sted end i jeres egen lokale lagring i browseren", "it is kept elsewhere than in your own local storage of the browser")
+	interestOther   = both("det, den gemmes i, er erklæret til noget andet", "what it is kept in is declared for something else")
 	askedAnyway     = both("formålet hviler på samtykke", "its purpose rests on consent")
 	necessityUnsaid = both("det er ikke forklaret, hvorfor", "why is not explained")
 	renewsItself    = both("den fornyes ved hvert besøg", "each visit renews it")

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -79,6 +80,15 @@ func translationMissing(c *Context, f *found) {
 			if strings.TrimSpace(p.text[l]) == "" {
 				f.at(p.path, "language", string(l))
 			}
+		}
+	}
+}
+
+// languageUnreviewed finds a language whose texts nobody who speaks it has read.
+func languageUnreviewed(c *Context, f *found) {
+	for _, l := range c.Languages {
+		if !text.Reviewed(l) {
+			f.at("languages", "language", text.Name(l), "missing", strconv.Itoa(text.Missing(l)))
 		}
 	}
 }

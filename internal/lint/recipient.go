@@ -73,6 +73,37 @@ func embedAsProcessor(c *Context, f *found) {
 	}
 }
 
+// pageNotJoint finds a page on a network whose owner is said to be something else
+// than a joint controller of it.
+func pageNotJoint(c *Context, f *found) {
+	for i := range c.Engagements {
+		if e := &c.Engagements[i]; e.Page != "" && e.Role != "joint_controller" {
+			f.at("engagements."+e.ID+".page", "party", c.name(e))
+		}
+	}
+}
+
+// pageUnexplained finds a page of which people are not told how the two share the
+// duties, or how to stop following it.
+func pageUnexplained(c *Context, f *found) {
+	for i := range c.Engagements {
+		e := &c.Engagements[i]
+		if e.Page == "" {
+			continue
+		}
+		var missing []string
+		if e.Joint == "" {
+			missing = append(missing, "arrangement")
+		}
+		if len(e.Unfollow) == 0 {
+			missing = append(missing, "unfollow")
+		}
+		if len(missing) > 0 {
+			f.at("engagements."+e.ID, "party", c.name(e), "missing", missing)
+		}
+	}
+}
+
 // hostsOf returns every host that a service may reach.
 func hostsOf(s *policy.Service) []string {
 	return s.Hosts.All()

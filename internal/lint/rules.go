@@ -100,6 +100,8 @@ func table() []Rule {
 		{ID: "RC-03", Severity: Error, Needs: Declared, Article: "Art. 26, 28", check: roleMissing},
 		{ID: "RC-04", Severity: Warning, Needs: Declared, Article: "Art. 26; C-40/17", check: embedAsProcessor},
 		{ID: "RC-05", Severity: Warning, Needs: Declared, Article: "DBL § 13", check: cprUnchecked},
+		{ID: "RC-06", Severity: Error, Needs: Declared, Article: "Art. 26; C-210/16", check: pageNotJoint},
+		{ID: "RC-07", Severity: Warning, Needs: Declared, Article: "Art. 26(2), 12(1)", check: pageUnexplained},
 
 		// Processors.
 		{ID: "PR-01", Severity: Error, Needs: Declared, Article: "Art. 28(3)", check: agreementMissing},
@@ -142,6 +144,8 @@ func table() []Rule {
 		{ID: "CO-08", Severity: Error, Needs: Declared, Article: "Art. 7(1), 5(1)(e); SmartResponse", check: proofTooLong},
 		{ID: "CO-09", Severity: Error, Needs: Declared, Article: "Art. 8, DBL § 6", check: childrenConsent},
 		{ID: "CO-10", Severity: Warning, Needs: Declared, Article: "Art. 7", check: refreshMissing},
+		{ID: "CO-11", Severity: Error, Needs: Declared, Article: "Art. 7(3), 25(2); EDPB 03/2022", check: nagging},
+		{ID: "CO-12", Severity: Error, Needs: Declared, Article: "Art. 6(1)(a), BEK 1148 § 3", check: interestUnasked},
 
 		// Newsletters and marketing.
 		{ID: "NL-01", Severity: Error, Needs: Declared, Article: "MFL § 10(1)", check: promiseIncomplete},
@@ -189,6 +193,7 @@ func table() []Rule {
 		{ID: "TX-02", Severity: Warning, Needs: Declared, Article: "Art. 12(1)", check: languagesDiffer},
 		{ID: "TX-03", Severity: Warning, Needs: Declared, Article: "Art. 12(1)", check: hardToRead},
 		{ID: "TX-04", Severity: Warning, Needs: Declared, Article: "Art. 5(1)(d)", check: staleNames},
+		{ID: "TX-05", Severity: Warning, Needs: Declared, Article: "Art. 12(1)", check: languageUnreviewed},
 		{ID: "SEC-01", Severity: Error, Needs: Observed, Article: "Art. 32", check: unencrypted},
 		{ID: "SEC-02", Severity: Warning, Needs: Observed, Article: "Art. 32", check: secondFactorOff},
 		{ID: "SEC-03", Severity: Error, Needs: Declared, Article: "Art. 32, 5(1)(f)", check: identityInStatistics},

@@ -63,7 +63,8 @@ const assetPath = "/privacy/asset/"
 
 func documentTemplate(l text.Lang) (*template.Template, error) {
 	return template.New("document.html").Funcs(template.FuncMap{
-		"t": func(id string, kv ...any) string { return text.T(l, id, kv...) },
+		"dir": func() string { return text.Dir(l) },
+		"t":   func(id string, kv ...any) string { return text.T(l, id, kv...) },
 	}).ParseFS(documentFiles, "document/document.html", "page/_blocks.html")
 }
 

@@ -84,6 +84,12 @@ func (b *builder) joint(e *policy.Engagement) []Sentence {
 	if e.Joint != "" {
 		said = append(said, b.reference(path+".arrangement", "joint.copy", e.Joint))
 	}
+	if e.Page != "" {
+		said = append(said, b.t(path+".page", "joint.page", "Name", party.LegalName).to(e.Page))
+	}
+	if e.Unfollow.In(b.lang) != "" {
+		said = append(said, b.own(path+".unfollow", "unfollow", e.Unfollow).end())
+	}
 	if party.OptOutURL != "" {
 		said = append(said, b.t("parties."+party.ID+".opt_out_url", "joint.opt_out", "Name", party.LegalName).to(party.OptOutURL))
 	}

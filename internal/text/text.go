@@ -16,14 +16,29 @@ import (
 // Lang is a language by its BCP 47 primary tag.
 type Lang string
 
-// The languages that every text of the program exists in.
+// The languages that every text of the program is written in.
 const (
 	DA Lang = "da"
 	EN Lang = "en"
 )
 
-// Langs returns the program's languages, Danish first.
-func Langs() []Lang { return []Lang{DA, EN} }
+// Langs returns the program's languages: Danish, English, and those of further catalogues.
+func Langs() []Lang { return slices.Clone(current().langs) }
+
+// Written returns the languages in which the program itself says everything, in its
+// rules and law packs too.
+func Written() []Lang { return []Lang{DA, EN} }
+
+// Dir returns the direction in which a language is written, as HTML names it: ltr
+// or rtl.
+func Dir(l Lang) string {
+	script, _ := language.Make(string(l)).Script()
+	switch script.String() {
+	case "Adlm", "Arab", "Hebr", "Mand", "Nkoo", "Rohg", "Samr", "Syrc", "Thaa":
+		return "rtl"
+	}
+	return "ltr"
+}
 
 // Text is the same sentence in several languages, as declarations carry it.
 type Text map[Lang]string

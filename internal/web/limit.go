@@ -2,6 +2,9 @@ package web
 
 import (
 	"container/list"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
 	"net"
 	"net/http"
 	"net/netip"
@@ -153,20 +156,30 @@ func NetOf(a netip.Addr) netip.Prefix {
 	return p
 }
 
-// Limiter limits how often each network may do something in this process. The
-// zero value of Keep keeps 10,000 networks; the one not seen for longest is forgotten first.
+// Limiter limits how often each network may do something in this process. No
+// address is kept: networks are told apart by a hash with a key that lives for an hour
+// and is never written down, and with the key all that was counted goes. The zero value
+// of Keep keeps 10,000 networks; the one not seen for longest is forgotten first.
 type Limiter struct {
 	Every time.Duration // one more is allowed after this time
 	Burst int           // so many at once
 	Keep  int
 
 	mu    sync.Mutex
-	nets  map[netip.Prefix]*list.Element
+	key   []byte
+	until time.Time // of the key
+	nets  map[netHash]*list.Element
 	order list.List // of *counted, newest first
 }
 
+// keyLife is how long a limiter's key lives.
+const keyLife = time.Hour
+
+// netHash stands for a network while the key lives.
+type netHash [16]byte
+
 type counted struct {
-	net netip.Prefix
+	net netHash
 	lim *rate.Limiter
 }
 
@@ -174,7 +187,8 @@ type counted struct {
 func (l *Limiter) Allow(a netip.Addr, now time.Time) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lim := l.of(NetOf(a))
+	l.rotate(now)
+	lim := l.of(l.hash(a))
 	r := lim.ReserveN(now, 1)
 	if d := r.DelayFrom(now); d > 0 {
 		r.CancelAt(now)
@@ -183,11 +197,26 @@ func (l *Limiter) Allow(a netip.Addr, now time.Time) error {
 	return nil
 }
 
-func (l *Limiter) of(p netip.Prefix) *rate.Limiter {
-	if l.nets == nil {
-		l.nets = map[netip.Prefix]*list.Element{}
+func (l *Limiter) rotate(now time.Time) {
+	if l.key != nil && now.Before(l.until) {
+		return
 	}
-	if e := l.nets[p]; e != nil {
+	l.key, l.until = make([]byte, sha256.Size), now.Add(keyLife)
+	rand.Read(l.key)
+	l.nets = map[netHash]*list.Element{}
+	l.order.Init()
+}
+
+func (l *Limiter) hash(a netip.Addr) (h netHash) {
+	b, _ := NetOf(a).MarshalBinary() // never fails
+	m := hmac.New(sha256.New, l.key)
+	m.Write(b)
+	copy(h[:], m.Sum(nil))
+	return h
+}
+
+func (l *Limiter) of(net netHash) *rate.Limiter {
+	if e := l.nets[net]; e != nil {
 		l.order.MoveToFront(e)
 		return e.Value.(*counted).lim
 	}
@@ -199,7 +228,7 @@ func (l *Limiter) of(p netip.Prefix) *rate.Limiter {
 		oldest := l.order.Remove(l.order.Back()).(*counted)
 		delete(l.nets, oldest.net)
 	}
-	c := &counted{p, rate.NewLimiter(rate.Every(l.Every), l.Burst)}
-	l.nets[p] = l.order.PushFront(c)
+	c := &counted{net, rate.NewLimiter(rate.Every(l.Every), l.Burst)}
+	l.nets[net] = l.order.PushFront(c)
 	return c.lim
 }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"bytes"
 	"fmt"
 	"net/http/httptest"
 	"net/netip"
@@ -102,5 +103,35 @@ func TestForwarded(t *testing.T) {
 		if got := Proto(r, trusted); got != test.proto {
 			t.Errorf("%+v: %s", test, got)
 		}
+	}
+}
+
+// No address is kept, not even while a flood is counted; with the key all goes.
+func TestLimiterKeepsNoAddress(t *testing.T) {
+	l := &Limiter{Every: time.Minute, Burst: 1}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a := netip.MustParseAddr("192.0.2.1")
+	if err := l.Allow(a, now); err != nil {
+		t.Fatal(err)
+	}
+	if err := l.Allow(a, now.Add(time.Second)); err == nil {
+		t.Error("a flood is let through")
+	}
+	raw, err := NetOf(a).MarshalBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := l.hash(a)
+	for net := range l.nets {
+		if bytes.Contains(net[:], raw[:3]) || net != before {
+			t.Error("the network can be read")
+		}
+	}
+	l.rotate(now.Add(keyLife))
+	if len(l.nets) != 0 || l.order.Len() != 0 || l.hash(a) == before {
+		t.Error("what was counted outlives its key")
+	}
+	if other := (&Limiter{}); func() netHash { other.rotate(now); return other.hash(a) }() == l.hash(a) {
+		t.Error("two limiters have the same key")
 	}
 }

@@ -174,11 +174,13 @@ func funcs(l text.Lang, zone *time.Location) template.FuncMap {
 		"period": func(d policy.Duration) string {
 			return text.Period(l, d.Years, d.Months, d.Weeks, d.Days, d.Hours, d.Minutes)
 		},
-		"num":     func(n any) (string, error) { return number(l, n) },
-		"country": func(code string) string { return text.Country(l, code) },
-		"list":    func(words []string) string { return text.List(l, words) },
-		"asset":   Asset,
-		"brand":   brandURL,
+		"num":      func(n any) (string, error) { return number(l, n) },
+		"dir":      func(l text.Lang) string { return text.Dir(l) },
+		"language": func(l text.Lang) string { return text.Name(l) },
+		"country":  func(code string) string { return text.Country(l, code) },
+		"list":     func(words []string) string { return text.List(l, words) },
+		"asset":    Asset,
+		"brand":    brandURL,
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"compress/gzip"
 	"io"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -84,5 +85,23 @@ func TestBrandContrast(t *testing.T) {
 	}
 	if got := brandURL("red;}"); got != "" {
 		t.Errorf("brand %q", got)
+	}
+}
+
+var physical = regexp.MustCompile(`(?:margin|padding|border)-(?:left|right)|[;{ ](?:left|right) ?:|(?:text-align|float): ?(?:left|right)`)
+
+// Public pages turn around with the direction of their language: their style names
+// no left and no right.
+func TestPublicStyleHasNoSides(t *testing.T) {
+	for _, name := range []string{"base.css", "public.css", "frame.css"} {
+		b, err := staticFiles.ReadFile("static/" + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, line := range strings.Split(string(b), "\n") {
+			if m := physical.FindString(line); m != "" {
+				t.Errorf("%s:%d: %s", name, i+1, m)
+			}
+		}
 	}
 }
