@@ -177,7 +177,10 @@ func (d *demo) letter(t testing.TB, to, words string) string {
 // link asks for a link to the portal and returns its path.
 func (v *visitor) link(email string) string {
 	v.t.Helper()
+	letters := func() int { return v.get("mail", "/?q="+url.QueryEscape(email)).page(v.t).Find("td a").Length() }
+	before := letters()
 	v.post(http.StatusSeeOther, "site", "/privacy/me", "email", email)
+	eventually(v.t, "a new letter to "+email, func() bool { return letters() > before }) // an older link is dead now
 	text := v.demo.letter(v.t, email, "/privacy/me/open/")
 	_, rest, _ := strings.Cut(text, "/privacy/me/open/")
 	token, _, _ := strings.Cut(rest, "\n")

@@ -242,7 +242,8 @@ func lawCommand() *cobra.Command {
 	var asOf, lang string
 	c := &cobra.Command{
 		Use: "law [PACK@VERSION…]", GroupID: "write", Short: "Print what the law packs hold, with source and status",
-		Args: cobra.ArbitraryArgs,
+		Example: "  tillid law\n  tillid law dk@2026.2",
+		Args:    cobra.ArbitraryArgs,
 		RunE: func(c *cobra.Command, args []string) error {
 			l, err := language(lang)
 			if err != nil {
@@ -274,6 +275,7 @@ func lawCommand() *cobra.Command {
 func schemaCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "schema", GroupID: "write", Short: "Print the JSON Schema of tillid.yaml, for editors", Args: cobra.NoArgs,
+		Example: "  tillid schema > tillid.schema.json",
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := c.OutOrStdout().Write(policy.JSONSchema())
 			return err
@@ -301,6 +303,7 @@ func verifyCommand() *cobra.Command {
 	var key, lang string
 	c := &cobra.Command{
 		Use: "verify FILE", GroupID: "prove", Short: "Check a receipt or a deletion certificate, without the house that signed it",
+		Example: "  tillid verify tillid-certificate.json",
 		Long: `Check the signature over every byte of a receipt of a choice or of a deletion
 certificate, and that its log leaves are in the signed log. Nothing is contacted.
 
@@ -391,6 +394,7 @@ func buildVersion() string {
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", GroupID: "run", Short: "Print the version of this program", Args: cobra.NoArgs,
+		Example: "  tillid version",
 		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(c.OutOrStdout(), "tillid", buildVersion())
 			return err

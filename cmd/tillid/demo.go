@@ -16,6 +16,7 @@ func demoCommand() *cobra.Command {
 	var port int
 	c := &cobra.Command{
 		Use: "demo", GroupID: "run", Short: "Show everything at work, with nobody outside contacted", Args: cobra.NoArgs,
+		Example: "  tillid demo\n  tillid demo --port 8090 --dir demo-house",
 		Long: `Run an invented company's site behind the gateway, its Backoffice, a mail room
 that catches every mail, and a simulated help desk, all on one port of this
 machine. Names ending in .localhost lead to this machine in every browser.

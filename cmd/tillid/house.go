@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/tillid/tillid/internal/app"
+	"github.com/tillid/tillid/internal/fault"
 )
 
 // withHouse runs f with a connection to the house in the command's --house
@@ -80,6 +81,7 @@ func table(w io.Writer, rows [][]string) error {
 func versionsCommand() *cobra.Command {
 	return house(withJSON(&cobra.Command{
 		Use: "versions", GroupID: "prove", Short: "List the published versions of a house's declaration", Args: cobra.NoArgs,
+		Example: "  tillid versions --house /srv/eksempel",
 		RunE: call("versions", none, func(w io.Writer, list []app.VersionLine) error {
 			rows := [][]string{{"VERSION", "IN FORCE FROM", "CLASS", "BY", "HASH"}}
 			for _, v := range list {
@@ -94,11 +96,12 @@ func diffCommand() *cobra.Command {
 	var lang string
 	c := &cobra.Command{
 		Use: "diff [OLD NEW]", GroupID: "write", Short: "Say in words what changed",
+		Example: "  tillid diff --house /srv/eksempel\n  tillid diff old.yaml new.yaml",
 		Long: `Without arguments: what tillid.yaml of the house would change of the version in
 force. With two files: what differs between them.`,
 		Args: cobra.MatchAll(cobra.MaximumNArgs(2), func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return fmt.Errorf("diff takes no file, or two")
+				return fault.New(fault.Invalid, "tillid diff takes no file, or two.")
 			}
 			return nil
 		}),
@@ -130,6 +133,7 @@ func publishCommand() *cobra.Command {
 	var author, at string
 	c := &cobra.Command{
 		Use: "publish", GroupID: "write", Short: "Put the house's tillid.yaml in force",
+		Example: "  tillid publish --house /srv/eksempel",
 		Long: `Check tillid.yaml of the house, and publish it as the next version. An error of
 lint refuses it. A change that people must be told of first (a new purpose,
 recipient or transfer, or keeping longer) needs --effective in the future.`,
@@ -163,7 +167,8 @@ period, and how many records. Nothing is deleted by asking.`,
 	plan.Flags().StringVar(&asOf, "as-of", "", "day, YYYY-MM-DD; today when absent")
 	run := &cobra.Command{
 		Use: "run", Short: "Delete what is due now, without waiting for the next cycle", Args: cobra.NoArgs,
-		RunE: call("retention/run", none, printRetention),
+		Example: "  tillid retention run --house /srv/eksempel",
+		RunE:    call("retention/run", none, printRetention),
 	}
 	c.AddCommand(house(withJSON(plan)), house(withJSON(run)))
 	return c
@@ -186,6 +191,7 @@ func ledgerCommand() *cobra.Command {
 	var old string
 	verify := &cobra.Command{
 		Use: "verify", Short: "Recompute the log and name every altered, deleted or reordered leaf", Args: cobra.NoArgs,
+		Example: "  tillid ledger verify --house /srv/eksempel",
 		Long: `Recompute the whole log from its leaves and compare it with the signed
 checkpoint. With --checkpoint FILE, an earlier checkpoint that you kept, it also
 shows that nothing before it was rewritten. Exit status 1 when something is wrong.`,
@@ -215,6 +221,7 @@ shows that nothing before it was rewritten. Exit status 1 when something is wron
 	verify.Flags().StringVar(&old, "checkpoint", "", "an earlier checkpoint to hold the log against")
 	checkpoint := &cobra.Command{
 		Use: "checkpoint", Short: "Print the newest signed checkpoint; keep it elsewhere", Args: cobra.NoArgs,
+		Example: "  tillid ledger checkpoint --house /srv/eksempel > checkpoint.txt",
 		RunE: call("ledger/checkpoint", none, func(w io.Writer, note string) error {
 			fmt.Fprint(w, note)
 			return nil
@@ -227,6 +234,7 @@ shows that nothing before it was rewritten. Exit status 1 when something is wron
 func healthCommand() *cobra.Command {
 	return house(withJSON(&cobra.Command{
 		Use: "health", GroupID: "run", Short: "Whether a house can take and keep data now", Args: cobra.NoArgs,
+		Example: "  tillid health --house /srv/eksempel",
 		RunE: call("health", none, func(w io.Writer, h app.Health) error {
 			for _, p := range h.Problems {
 				fmt.Fprintln(w, p)
@@ -244,6 +252,7 @@ func healthCommand() *cobra.Command {
 func acceptCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "accept DIR", GroupID: "run", Short: "Say that a copied or restored house is now the one that runs", Args: cobra.ExactArgs(1),
+		Example: "  tillid accept /srv/eksempel",
 		Long: `A house whose files were copied refuses to start, because two copies that both
 run would fork its log and let deleted people come back. When no other copy runs
 or will run again, accept this one.`,
@@ -262,6 +271,7 @@ func accountCommand() *cobra.Command {
 	var name string
 	add := &cobra.Command{
 		Use: "add NUMBER", Short: "Add a customer account", Args: cobra.ExactArgs(1),
+		Example: "  tillid account add --house /srv/eksempel --name \"Café Solsort\" 2044",
 		RunE: func(c *cobra.Command, args []string) error {
 			in := func(args []string) url.Values { return url.Values{"number": {args[0]}, "name": {name}} }
 			return call("account/add", in, func(w io.Writer, a app.AccountLine) error {

@@ -96,5 +96,43 @@ Start here:
 		demoCommand(), serveCommand(), snippetCommand(), accountCommand(), userCommand(), acceptCommand(), bypassCommand(),
 		versionsCommand(), retentionCommand(), ledgerCommand(), proofCommand(), witnessCommand(), verifyCommand(), scanCommand(), healthCommand(), versionCommand(),
 	)
+	kindly(root)
 	return root
+}
+
+// kindly makes a wrong number of arguments, and a wrong word after a command that
+// has commands of its own, say how the command is used.
+func kindly(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			err := check(c, args)
+			if err == nil || fault.Of(err).Kind != fault.Internal {
+				return err
+			}
+			wrong := fault.New(fault.Invalid, "%s does not take %q.", c.CommandPath(), args)
+			if len(args) == 0 {
+				wrong = fault.New(fault.Invalid, "%s needs an argument.", c.CommandPath())
+			}
+			return wrong.WithHint("It is used so: %s\n  %s --help says more.", c.UseLine(), c.CommandPath())
+		}
+	}
+	for _, sub := range c.Commands() {
+		kindly(sub)
+		if sub.HasSubCommands() && !sub.Runnable() {
+			sub.RunE = oneBelow
+		}
+	}
+}
+
+// oneBelow is a command that only has others below it.
+func oneBelow(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return c.Help()
+	}
+	wrong := fault.New(fault.Invalid, "%s has no command %q.", c.CommandPath(), args[0])
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		return wrong.WithHint("Did you mean %s %s?", c.CommandPath(), near[0])
+	}
+	return wrong.WithHint("%s --help lists them.", c.CommandPath())
 }

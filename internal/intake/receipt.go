@@ -58,11 +58,7 @@ func (s *Service) answerMail(e enquiry, form *policy.Form, body, seed string, ea
 func baseURL(plan *policy.Plan, form *policy.Form) string {
 	for _, site := range plan.Sites {
 		if (form.Site == "" || site.ID == form.Site) && len(site.Hosts) > 0 {
-			scheme := "https://"
-			if site.TLS != nil && !*site.TLS {
-				scheme = "http://"
-			}
-			return scheme + site.Hosts[0]
+			return site.Origin()
 		}
 	}
 	return ""

@@ -77,6 +77,19 @@ func (p *Plan) Rule(id string) *Rule {
 	return find(p.Retention, id, func(e *Rule) string { return e.ID })
 }
 
+// Origin is where people reach a site: scheme and first host, "" when it has
+// none. Names of this machine itself are reached without TLS.
+func (s Site) Origin() string {
+	if len(s.Hosts) == 0 {
+		return ""
+	}
+	name, _, _ := strings.Cut(s.Hosts[0], ":")
+	if s.TLS != nil && !*s.TLS || name == "localhost" || strings.HasSuffix(name, ".localhost") {
+		return "http://" + s.Hosts[0]
+	}
+	return "https://" + s.Hosts[0]
+}
+
 // SiteByHost returns the site of a request's host, with or without its port, or nil.
 func (p *Plan) SiteByHost(host string) *Site {
 	return p.siteOf(host, func(s *Site) []string { return s.Hosts })

@@ -39,11 +39,7 @@ func (e *edition) address(s Sentence) string {
 	if len(e.plan.Sites) == 0 || len(e.plan.Sites[0].Hosts) == 0 {
 		return ""
 	}
-	scheme := "https://"
-	if tls := e.plan.Sites[0].TLS; tls != nil && !*tls {
-		scheme = "http://"
-	}
-	return scheme + e.plan.Sites[0].Hosts[0] + href
+	return e.plan.Sites[0].Origin() + href
 }
 
 // Documents writes every document of a version in one language.

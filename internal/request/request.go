@@ -235,11 +235,7 @@ func (s *Service) baseURL(l text.Lang, path string) string {
 	plan := s.Plan()
 	for _, site := range plan.Sites {
 		if len(site.Hosts) > 0 {
-			scheme := "https://"
-			if site.TLS != nil && !*site.TLS {
-				scheme = "http://"
-			}
-			return scheme + site.Hosts[0] + path + "?lang=" + string(l)
+			return site.Origin() + path + "?lang=" + string(l)
 		}
 	}
 	return path
