@@ -13,6 +13,7 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"math/big"
 	"net"
 	"net/http"
@@ -93,7 +94,7 @@ type outsider struct {
 }
 
 func (s *outsider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	host, _, _ := net.SplitHostPort(r.Host)
+	host, port, _ := net.SplitHostPort(r.Host)
 	s.mu.Lock()
 	s.asked = append(s.asked, host+r.URL.Path)
 	s.mu.Unlock()
@@ -103,6 +104,14 @@ func (s *outsider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasSuffix(r.URL.Path, ".js") {
 		h.Set("Content-Type", "text/javascript")
 		w.Write([]byte("window.ran = (window.ran || '') + '" + host + " ';"))
+	}
+	if r.URL.Path == "/tag.js" { // a container whose custom tags bring others along
+		fmt.Fprintf(w, `(function () {
+var at = "https://custom.outside.test:%s/", s = document.createElement("script");
+s.src = at + "c.js"; document.head.append(s);
+new Image().src = at + "i.png"; navigator.sendBeacon(at + "b");
+var d = document.createElement("div"); d.innerHTML = "<iframe src='" + at + "f'></iframe>"; document.documentElement.append(d);
+})();`, port)
 	}
 }
 
