@@ -43,6 +43,7 @@ var notPages = map[string]string{
 	"/site.css":                            "a style",
 	"/menu.js":                             "a script",
 	"/privacy/choices/receipt/{ticket}":    "a file",
+	"/scan/{site}/{file}":                  "a file",
 	"/welcome/{token}":                     "looked at as bo-welcome, whose address is made on the way",
 }
 

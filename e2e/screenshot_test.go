@@ -168,6 +168,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	link := v.link(someone.email)
 	user := staff.get("backoffice", "/users").page(t).Find(`a[href^="/users/"]`).AttrOr("href", "/users")
 	kept := staff.get("backoffice", "/erasures").page(t).Find("td a").First().AttrOr("href", "/erasures")
+	shown := staff.get("backoffice", "/consent").page(t).Find(`a[href^="/consent/shown/"]`).AttrOr("href", "/consent")
 	set := map[string]shot{}
 	add := func(as, host string, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
@@ -185,7 +186,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	add("nobody", "backoffice", "bo-sign-in", "/signin")
 	add("staff", "backoffice", "bo-overview", "/", "bo-enquiries", "/enquiries", "bo-enquiries-closed", "/enquiries?state=closed", "bo-case", open,
 		"bo-case-answered", answered, "bo-erasures", "/erasures", "bo-erasure", "/erasures/"+id, "bo-erasure-kept", kept, "bo-retention", "/retention",
-		"bo-consent", "/consent", "bo-drift", "/drift", "bo-declaration", "/declaration", "bo-versions", "/versions", "bo-users", "/users",
+		"bo-consent", "/consent", "bo-consent-shown", shown, "bo-scan", "/scan", "bo-drift", "/drift", "bo-declaration", "/declaration", "bo-versions", "/versions", "bo-users", "/users",
 		"bo-user", user, "bo-version", "/versions/1", "bo-compare", "/versions/compare?from=1&to=1", "bo-work", "/work", "bo-retention-all", "/retention?days=36500",
 		"bo-audit", "/audit", "bo-log", "/log", "bo-account", "/account", "bo-error-404", "/nothing")
 	add("customer", "backoffice", "bo-agreement", "/support/agreement", "bo-customer-users", "/users", "bo-error-403", "/enquiries")
