@@ -65,8 +65,8 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_WITNESSES                       who cosigns the log: "URL KEY", with commas between
 Each may be given as NAME_FILE.
 
-On SIGHUP the process becomes the program that then stands in its place: sockets
-stay open, running requests end, new ones wait. Sockets
+On SIGHUP the process becomes the program that then stands in its place, and drops
+no request: running ones are answered, connections stay open, new ones wait. Sockets
 from systemd (socket activation) are taken too: the first serves, the second has
 the metrics.`,
 		Example: "  tillid serve /srv/eksempel\n  tillid serve --listen 127.0.0.1:8080 /srv/one /srv/two",
@@ -103,7 +103,7 @@ func serve(ctx context.Context, out io.Writer, dirs []string, listen, metrics st
 	hangup := make(chan os.Signal, 1)
 	signal.Notify(hangup, syscall.SIGHUP)
 	defer signal.Stop(hangup)
-	sockets, err := app.Inherited(o.Getenv)
+	sockets, waiting, err := app.Inherited(o.Getenv)
 	if err != nil {
 		return err
 	}
@@ -116,24 +116,20 @@ func serve(ctx context.Context, out io.Writer, dirs []string, listen, metrics st
 	}
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	next := make(chan *app.Restart, 1)
-	go awaitRestart(ctx, hangup, o.Log, func() (err error) {
-		r, err := app.PrepareRestart(ctx, program, sockets)
+	restart := &app.Restart{Program: program, Sockets: sockets}
+	go awaitRestart(ctx, hangup, o.Log, func() error {
+		err := restart.Prepare(ctx)
 		if err == nil {
-			next <- r
 			stop()
 		}
 		return err
 	})
-	if err := serveHouses(ctx, out, dirs, sockets, o); err != nil {
+	server := &app.Server{Log: o.Log, Metrics: app.NewMetrics(), Restart: restart, Waiting: waiting}
+	if err := serveHouses(ctx, out, server, dirs, o); err != nil || !restart.Ready() {
 		return err
 	}
-	select {
-	case r := <-next:
-		return r.Do(os.Args, os.Environ())
-	default:
-		return nil
-	}
+	signal.Ignore(syscall.SIGHUP) // until the new program listens to it
+	return restart.Do(os.Args, os.Environ())
 }
 
 func awaitRestart(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger, restart func() error) {
@@ -150,8 +146,8 @@ func awaitRestart(ctx context.Context, hangup <-chan os.Signal, log *slog.Logger
 	}
 }
 
-func serveHouses(ctx context.Context, out io.Writer, dirs []string, sockets map[string]net.Listener, o app.Options) error {
-	server := &app.Server{Log: o.Log, Metrics: app.NewMetrics()}
+func serveHouses(ctx context.Context, out io.Writer, server *app.Server, dirs []string, o app.Options) error {
+	sockets := server.Restart.Sockets
 	defer func() {
 		for _, h := range server.Houses {
 			h.Close()

@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,36 +10,58 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
-	"time"
 
 	"github.com/tillid/tillid/internal/fault"
 )
 
-// A restart keeps the sockets open: the process stops taking connections, lets running
-// requests end, closes its houses and becomes the new program, with the listening
-// sockets open all the time. What arrives meanwhile waits in the kernel. A second
-// process beside the first is not possible, because a house has one writer.
+// A restart keeps the sockets open: the process stops letting connections in, answers
+// the requests that have begun, closes its houses and becomes the new program, with
+// the listening sockets and the resting connections open all the time. What arrives
+// meanwhile waits in the kernel. A second process beside the first is not possible,
+// because a house has one writer. docs/decisions/0011-restart.md says more.
 
-// fdsVariable says which sockets a process got from itself: name=descriptor, ….
-const fdsVariable = "TILLID_LISTEN_FDS"
+const (
+	// fdsVariable says which sockets a process got from itself: name=descriptor, ….
+	fdsVariable = "TILLID_LISTEN_FDS"
+	// restingVariable says which connections it got: descriptor, ….
+	restingVariable = "TILLID_RESTING_FDS"
+)
 
 // Inherited returns the sockets that the process was started with, by name
 // ("public", "metrics"): from itself before a restart, or from systemd, whose
-// FileDescriptorName= names them, or else their order.
-func Inherited(getenv func(string) string) (map[string]net.Listener, error) {
-	all := map[string]net.Listener{}
+// FileDescriptorName= names them, or else their order. Waiting are the connections
+// that were open before the restart.
+func Inherited(getenv func(string) string) (sockets map[string]net.Listener, waiting []net.Conn, err error) {
+	sockets = map[string]net.Listener{}
 	for name, fd := range inheritedFDs(getenv) {
-		syscall.CloseOnExec(fd)
-		f := os.NewFile(uintptr(fd), name)
+		f := inherit(fd, name)
 		l, err := net.FileListener(f)
 		f.Close() //nolint:errcheck // l has its own
 		if err != nil {
-			return nil, fault.New(fault.Invalid, "The socket %s that this process was started with cannot be used.", name).Because(err)
+			return nil, nil, fault.New(fault.Invalid, "The socket %s that this process was started with cannot be used.", name).Because(err)
 		}
-		all[name] = l
+		sockets[name] = l
 	}
-	return all, nil
+	for number := range strings.SplitSeq(getenv(restingVariable), ",") {
+		fd, err := strconv.Atoi(number)
+		if err != nil {
+			continue
+		}
+		f := inherit(fd, "resting")
+		c, err := net.FileConn(f)
+		f.Close()                                //nolint:errcheck // c has its own
+		if err == nil && c.RemoteAddr() != nil { // else the client has gone
+			waiting = append(waiting, c)
+		}
+	}
+	return sockets, waiting, nil
+}
+
+func inherit(fd int, name string) *os.File {
+	syscall.CloseOnExec(fd)
+	return os.NewFile(uintptr(fd), name)
 }
 
 func inheritedFDs(getenv func(string) string) map[string]int {
@@ -67,97 +88,84 @@ func inheritedFDs(getenv func(string) string) map[string]int {
 	return fds
 }
 
-// Restart is the sockets and the program of a process that is to become a new one.
+// Restart is the program of a process that is to become a new one, and what that
+// process gets: the sockets, and the connections that rest.
 type Restart struct {
-	program string
+	Program string
+	Sockets map[string]net.Listener
+
+	ready   atomic.Bool
 	files   map[string]*os.File
+	mu      sync.Mutex
+	resting []*os.File
 }
 
-// PrepareRestart keeps the sockets open, and refuses when the program that stands
-// where this one was started from does not run.
-func PrepareRestart(ctx context.Context, program string, sockets map[string]net.Listener) (*Restart, error) {
-	if out, err := exec.CommandContext(ctx, program, "version").CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("run %s version: %w: %.200s", program, err, out)
+// Prepare keeps the sockets open, and refuses when the program that stands where
+// this one was started from does not run.
+func (r *Restart) Prepare(ctx context.Context) error {
+	if out, err := exec.CommandContext(ctx, r.Program, "version").CombinedOutput(); err != nil {
+		return fmt.Errorf("run %s version: %w: %.200s", r.Program, err, out)
 	}
-	r := &Restart{program: program, files: map[string]*os.File{}}
-	for name, l := range sockets {
+	r.files = map[string]*os.File{}
+	for name, l := range r.Sockets {
 		tcp, ok := l.(*net.TCPListener)
 		if !ok {
 			continue
 		}
 		f, err := tcp.File()
 		if err != nil {
-			return nil, fmt.Errorf("keep socket %s: %w", name, err)
+			return fmt.Errorf("keep socket %s: %w", name, err)
 		}
 		r.files[name] = f
 	}
-	return r, nil
+	r.ready.Store(true)
+	return nil
+}
+
+// Ready reports whether Prepare succeeded.
+func (r *Restart) Ready() bool { return r != nil && r.ready.Load() }
+
+// keep keeps a connection open for the new program; when none comes, it closes with its server.
+func (r *Restart) keep(c *net.TCPConn) {
+	if !r.Ready() {
+		return
+	}
+	f, err := c.File()
+	if err != nil {
+		return // it closes; so many files are open that nothing else can be done
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.resting = append(r.resting, f)
 }
 
 // Do becomes the new program; it returns only when that fails.
 func (r *Restart) Do(args, env []string) error {
-	var fds []string
+	var sockets, resting []string
 	for name, f := range r.files {
-		fd := f.Fd()
-		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_SETFD, 0); errno != 0 {
-			return fmt.Errorf("hand over socket %s: %w", name, errno)
+		fd, err := handOver(f)
+		if err != nil {
+			return fmt.Errorf("hand over socket %s: %w", name, err)
 		}
-		fds = append(fds, fmt.Sprintf("%s=%d", name, fd))
+		sockets = append(sockets, fmt.Sprintf("%s=%d", name, fd))
 	}
-	env = slices.DeleteFunc(slices.Clone(env), func(s string) bool { return strings.HasPrefix(s, fdsVariable+"=") })
-	return fmt.Errorf("start %s: %w", r.program, syscall.Exec(r.program, args, append(env, fdsVariable+"="+strings.Join(fds, ","))))
-}
-
-// gate is a listener that can stop taking connections before it is closed. What
-// net/http has taken is then known to it, and it waits for that when it shuts down;
-// closing alone loses a connection that was being taken.
-type gate struct {
-	net.Listener
-	shutting chan struct{} // closed when no more may be taken
-	idle     chan struct{} // closed when none is being taken
-	closed   chan struct{}
-	once     sync.Once
-}
-
-func newGate(l net.Listener) *gate {
-	return &gate{Listener: l, shutting: make(chan struct{}), idle: make(chan struct{}), closed: make(chan struct{})}
-}
-
-// Accept takes the next connection, until the gate is shut; then it waits for Close.
-func (g *gate) Accept() (net.Conn, error) {
-	select {
-	case <-g.shutting:
-	default:
-		c, err := g.Listener.Accept()
-		if err == nil {
-			return c, nil
-		}
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			g.once.Do(func() { close(g.idle) })
-			return nil, err
+	for _, f := range r.resting {
+		if fd, err := handOver(f); err == nil {
+			resting = append(resting, strconv.Itoa(fd))
 		}
 	}
-	g.once.Do(func() { close(g.idle) })
-	<-g.closed
-	return nil, net.ErrClosed
+	env = slices.DeleteFunc(slices.Clone(env), func(s string) bool {
+		return strings.HasPrefix(s, fdsVariable+"=") || strings.HasPrefix(s, restingVariable+"=")
+	})
+	env = append(env, fdsVariable+"="+strings.Join(sockets, ","), restingVariable+"="+strings.Join(resting, ","))
+	return fmt.Errorf("start %s: %w", r.Program, syscall.Exec(r.Program, args, env))
 }
 
-// shut returns when no connection is being taken any more. Those that arrive wait
-// in the kernel for the program that gets the socket, if one does.
-func (g *gate) shut() {
-	l, ok := g.Listener.(interface{ SetDeadline(time.Time) error })
-	if !ok || l.SetDeadline(time.Unix(1, 0)) != nil {
-		return
+// handOver makes a file stay open when the process becomes another program.
+func handOver(f *os.File) (fd int, err error) {
+	fd = int(f.Fd())
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_SETFD, 0); errno != 0 {
+		return 0, errno
 	}
-	close(g.shutting)
-	<-g.idle
-}
-
-func (g *gate) Close() error {
-	select {
-	case <-g.closed:
-	default:
-		close(g.closed)
-	}
-	return g.Listener.Close()
+	return fd, nil
 }

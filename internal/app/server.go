@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
@@ -22,7 +23,11 @@ type Server struct {
 	Metrics *Metrics
 	Limits  Limits // of every listener; the zero value means DefaultLimits
 
-	hosts map[string]hostEntry
+	Restart *Restart   // what this process may become; nil: it only ends
+	Waiting []net.Conn // to the public listener, from before a restart
+
+	hosts   map[string]hostEntry
+	leaving atomic.Bool // Run is about to end
 }
 
 type hostEntry struct {
@@ -52,6 +57,9 @@ func (s *Server) Build() error {
 // answers nothing but health.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	started := time.Now() //nolint:forbidigo // measures real elapsed time for the metrics
+	if r.ProtoMajor == 2 && s.leaving.Load() {
+		w.Header().Set("Connection", "close") // net/http tells the client (GOAWAY); HTTP/1 connections are kept
+	}
 	rec := &statusWriter{ResponseWriter: w}
 	kind := s.serve(rec, r)
 	s.Metrics.request(kind, rec.status, time.Since(started))
@@ -112,7 +120,8 @@ func (w *statusWriter) Write(b []byte) (int, error) {
 func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // Run serves on public (and metrics on its own listener, when given) until ctx
-// ends; then it stops accepting, lets running requests end, and stops the houses.
+// ends; then it stops letting connections in, answers the requests that have begun,
+// and stops the houses. Connections that rest are kept for a restart, if one follows.
 func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	if err := s.Build(); err != nil {
 		return err
@@ -124,9 +133,10 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	}
 	defer func() { stopWork(); running.Wait() }()
 
-	servers := []*http.Server{s.Limits.server(s, s.Log)}
-	entrance := newGate(public)
-	listeners := []net.Listener{entrance}
+	entrance := newEntrance(public, s.Waiting)
+	open := s.Limits.server(s, s.Log)
+	open.ConnState = entrance.state
+	servers, listeners := []*http.Server{open}, []net.Listener{entrance}
 	if metrics != nil {
 		servers = append(servers, s.Limits.server(s.Metrics.Handler(), s.Log))
 		listeners = append(listeners, metrics)
@@ -152,16 +162,22 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 	case <-ctx.Done():
 	case err = <-failed:
 	}
+	s.leave(context.WithoutCancel(ctx), entrance, servers)
+	return err
+}
+
+// leave ends the servers: first the public one's requests, in the time that Limits gives.
+func (s *Server) leave(ctx context.Context, entrance *entrance, servers []*http.Server) {
+	ctx, cancel := context.WithTimeout(ctx, s.Limits.orDefault().Drain)
+	defer cancel()
+	s.leaving.Store(true)
 	for _, h := range s.Houses {
 		h.gateway.EndStreams()
 	}
-	entrance.shut()
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.Limits.orDefault().Drain)
-	defer cancel()
+	entrance.shut(ctx, s.Restart.keep)
 	for _, srv := range servers {
-		if e := srv.Shutdown(drain); e != nil {
-			srv.Close()
+		if srv.Shutdown(ctx) != nil {
+			srv.Close() //nolint:errcheck // what is still open is cut
 		}
 	}
-	return err
 }
