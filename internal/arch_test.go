@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"internal/policy", "internal/db"},
 	{"internal/lint", "internal/job", "internal/ledger", "internal/known", "internal/db/dbtest"},
 	{"internal/web", "internal/subject", "internal/version"},
-	{"internal/mail"},
+	{"internal/mail", "internal/file"},
 	{"internal/connect"},
 	{"internal/erase"},
 	{"internal/staff"},

@@ -25,6 +25,7 @@ import (
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/erase"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/gateway"
 	"github.com/tillid/tillid/internal/intake"
 	"github.com/tillid/tillid/internal/job"
@@ -67,6 +68,7 @@ type House struct {
 	subjects *subject.Service
 	versions *version.Service
 	mail     *mail.Service
+	files    *file.Service
 	connect  *connect.Service
 	erase    *erase.Service
 	retain   *retain.Service
@@ -253,7 +255,7 @@ func (h *House) wire() {
 	h.web.PublicNav = h.publicNav()
 	h.wireOffice(f)
 	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
-	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health, h.gateway.Health}
+	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health, h.gateway.Health, h.files.Health}
 }
 
 // planOrNil is Plan for pages that must answer before a version is open.
@@ -315,6 +317,8 @@ func (h *House) wireBase(f *folder) {
 	h.ledger.Witnesses, _ = h.settings.cosigners() //nolint:errcheck // readSettings has refused what cannot be read
 	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
 	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
+	h.files = &file.Service{DB: f.db, Keys: f.keys, Now: h.Now, Log: h.Log}
+	h.files.Scanner, _ = h.settings.scanner() //nolint:errcheck // as above
 	h.mail = &mail.Service{DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
 }
 
@@ -343,7 +347,7 @@ func (h *House) wirePublic(f *folder) {
 		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
 	}
 	h.intake = &intake.Service{
-		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now,
+		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, Files: h.files, House: h.web, Log: h.Log, Now: h.Now,
 		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords,
 	}
 	h.request = &request.Service{
@@ -369,7 +373,7 @@ func (h *House) wireOffice(f *folder) {
 		Off: h.settings.Scan == "off", OnlyAsked: h.options.ScanAsked, Work: filepath.Join(h.Dir, ".scan"),
 	}
 	h.subjects.Claims = []func(context.Context, db.Queryer, []string) ([]string, error){
-		h.mail.Claim, h.request.Claim, h.staff.ClaimKeys, h.claimHouseKey,
+		h.mail.Claim, h.files.Claim, h.request.Claim, h.staff.ClaimKeys, h.claimHouseKey,
 	}
 }
 
@@ -407,7 +411,7 @@ func (h *House) limit(r *http.Request) error {
 func (h *House) jobs() map[string]func(context.Context, []byte) error {
 	all := map[string]func(context.Context, []byte) error{}
 	for _, kinds := range []map[string]func(context.Context, []byte) error{
-		h.mail.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.scan.Jobs(),
+		h.mail.Jobs(), h.files.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.scan.Jobs(),
 	} {
 		for name, run := range kinds {
 			if _, taken := all[name]; taken {
@@ -429,7 +433,7 @@ func (h *House) periodic() []job.Periodic {
 			{Name: "consent.archive", Every: 5 * time.Minute, Run: h.archiveShown},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},
-		h.mail.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(), h.scan.Periodic(),
+		h.mail.Periodic(), h.files.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(), h.scan.Periodic(),
 	)
 }
 

@@ -132,6 +132,7 @@ func TestTablesClaimed(t *testing.T) {
 		claim(holder.Name(), holder.Tables())
 	}
 	claim("mail", h.mail.Tables())
+	claim("file", h.files.Tables())
 	claim("subject", subject.Tables())
 	claim("connect", connect.Tables())
 	claim("erase", erase.Tables())

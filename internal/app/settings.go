@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/ledger"
 )
 
@@ -25,21 +26,22 @@ type Settings struct {
 	SMTP     string // TILLID_SMTP_URL: smtp://user:password@host:port
 	MailFrom string // TILLID_MAIL_FROM; empty: the controller's address
 	Scan     string // TILLID_SCAN: off switches the nightly look at the sites off
+	Clamd    string // TILLID_CLAMD: unix:/run/clamav/clamd.ctl; empty: uploads are not scanned
 	Witness  string // TILLID_WITNESSES: "URL KEY", several with commas between; empty: nobody cosigns the log
 }
 
 var settingNames = []string{
-	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN",
+	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN", "TILLID_CLAMD",
 }
 
 // readSettings reads a house's settings; getenv is os.Getenv or a test's own.
 func readSettings(dir string, getenv func(string) string) (Settings, error) {
-	file, err := readEnvFile(filepath.Join(dir, "settings.env"))
+	own, err := readEnvFile(filepath.Join(dir, "settings.env"))
 	if err != nil {
 		return Settings{}, err
 	}
 	get := func(name string) (string, error) {
-		for _, from := range []func(string) string{func(n string) string { return file[n] }, getenv} {
+		for _, from := range []func(string) string{func(n string) string { return own[n] }, getenv} {
 			if v := from(name); v != "" {
 				return v, nil
 			}
@@ -54,12 +56,15 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 		return "", nil
 	}
 	var s Settings
-	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan} {
+	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan, &s.Clamd} {
 		if *into, err = get(settingNames[i]); err != nil {
 			return Settings{}, err
 		}
 	}
 	if _, err := s.cosigners(); err != nil {
+		return Settings{}, err
+	}
+	if _, err := s.scanner(); err != nil {
 		return Settings{}, err
 	}
 	if (s.Database == "") != (s.KeyStore == "") {
@@ -71,6 +76,14 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 			WithHint("Keys must live apart from the data, so that a destroyed key is gone from every backup of the data.")
 	}
 	return s, nil
+}
+
+// scanner is the virus scanner, or nil.
+func (s Settings) scanner() (*file.Clamd, error) {
+	if s.Clamd == "" {
+		return nil, nil
+	}
+	return file.ParseClamd(s.Clamd)
 }
 
 // cosigners reads who cosigns the log.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/web"
@@ -31,6 +32,7 @@ func (s *Service) StaffRoutes() []web.Route {
 	return []web.Route{
 		at("GET /enquiries", s.showList),
 		at("GET /enquiries/{id}", s.showCase),
+		at("GET /enquiries/{id}/file/{file}", s.getFile),
 		at("POST /enquiries/{id}/answer", s.postAnswer),
 		at("POST /enquiries/{id}/note", s.postNote),
 		at("POST /enquiries/{id}/close", s.postClose),
@@ -128,6 +130,7 @@ type casePage struct {
 	Keep                          string
 	Language                      string
 	Answers                       []subject.Shown
+	Files                         []fileView
 	Past                          []pastView
 	CanAnswer                     bool
 	Draft                         string // an answer that was not accepted
@@ -143,6 +146,38 @@ type pastView struct {
 	Who  string
 	At   time.Time
 	Text string
+}
+
+// fileView is a file of an enquiry for staff.
+type fileView struct {
+	Label, Name, Size, URL string
+	Scan                   string
+	Active                 bool
+}
+
+func (s *Service) filesOf(ctx context.Context, c enquiryCase, l text.Lang) ([]fileView, error) {
+	files, err := s.Files.Of(ctx, s.DB, c.key)
+	if err != nil {
+		return nil, err
+	}
+	var out []fileView
+	for _, f := range files {
+		v := fileView{Label: c.shownFile(f, l).Label, Name: f.Name, Size: text.Bytes(l, f.Size), Scan: f.Scan, Active: f.Active}
+		if f.Scan == file.ScanClean || f.Scan == file.ScanNone {
+			v.URL = "/enquiries/" + c.enquiry.ID + "/file/" + f.ID
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// getFile gives a file to a member of staff, to be saved.
+func (s *Service) getFile(w http.ResponseWriter, r *http.Request) error {
+	f, key, err := s.fetch(r.Context(), r.PathValue("id"), r.PathValue("file"))
+	if err != nil {
+		return err
+	}
+	return s.Files.Serve(w, r, key, f)
 }
 
 func (s *Service) showCase(w http.ResponseWriter, r *http.Request) error {
@@ -173,6 +208,10 @@ func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, status int,
 	if f != nil {
 		p.Mistake = text.T(p.Lang, "fault."+f.ID, f.Args...)
 	}
+	var err error
+	if p.Files, err = s.filesOf(ctx, c, p.Lang); err != nil {
+		return err
+	}
 	past, err := s.history(ctx, c.key)
 	if err != nil {
 		return err
@@ -195,6 +234,9 @@ func (s *Service) foretell(p *casePage, c enquiryCase, past []happened) {
 		if slices.Contains(closing(c.enquiry.Kind), rule.Trigger) {
 			p.AtOnce = !plan.Due(rule, c.record.Received, s.Now()).After(s.Now())
 		}
+	}
+	if n := len(p.Files); n > 0 {
+		p.Destroys = append(p.Destroys, text.T(l, "intake.destroys.files", "Count", n))
 	}
 	count := map[string]int{}
 	for _, h := range past {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -245,6 +246,32 @@ func (c enquiryCase) shown(l text.Lang) []subject.Shown {
 		out = append(out, v)
 	}
 	return out
+}
+
+// shownFile names a file with the label of its field.
+func (c enquiryCase) shownFile(f file.File, l text.Lang) subject.Shown {
+	v := subject.Shown{Label: f.Field, Value: subject.Secret(f.Name + " (" + text.Bytes(l, f.Size) + ")")}
+	if c.form == nil {
+		return v
+	}
+	if field := fileField(c.form, f.Field); field != nil {
+		v.Label, v.Data = field.Label.In(l), field.Data
+	}
+	return v
+}
+
+// fetch returns a file of an enquiry; that it was fetched is noted first.
+func (s *Service) fetch(ctx context.Context, id, fileID string) (file.File, *subject.Key, error) {
+	c, err := s.load(ctx, id)
+	if err != nil {
+		return file.File{}, nil, err
+	}
+	f, err := s.Files.Find(ctx, s.DB, c.key, fileID)
+	if err != nil {
+		return file.File{}, nil, err
+	}
+	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return s.note(ctx, tx, c.key, "fetched", by(ctx, f.Name)) })
+	return f, c.key, err
 }
 
 func labelled(form *policy.Form, ticks []proof, a answer, l text.Lang) subject.Shown {

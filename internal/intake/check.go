@@ -9,10 +9,12 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/mail"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
+	"github.com/tillid/tillid/internal/web"
 )
 
 // answer is one field as it was filled in and accepted.
@@ -26,18 +28,29 @@ type mistake struct {
 	Field string
 	ID    string // intake.wrong.<id>
 	Args  []any
+	Fault *fault.Error // instead: why a file was refused
 }
 
 // Text returns the mistake in words.
-func (m mistake) Text(l text.Lang) string { return text.T(l, "intake.wrong."+m.ID, m.Args...) }
+func (m mistake) Text(l text.Lang) string {
+	if m.Fault != nil {
+		says, hint := web.Say(l, m.Fault)
+		return strings.TrimSpace(says + " " + hint)
+	}
+	return text.T(l, "intake.wrong."+m.ID, m.Args...)
+}
 
 // check holds what was sent against the declaration of the form. Every mistake
 // is returned, in the order of the form; undeclared fields come last.
-func (s *Service) check(form *policy.Form, values map[string]string) ([]answer, []mistake) {
+func (s *Service) check(form *policy.Form, values map[string]string, in *uploads) ([]answer, []mistake) {
 	var answers []answer
 	var mistakes []mistake
 	known := map[string]bool{}
 	for _, f := range form.Fields {
+		if f.Type == "file" && values[f.Name] == "" {
+			mistakes = append(mistakes, in.check(f)...)
+			continue
+		}
 		known[f.Name] = true
 		value, m := s.field(f, values[f.Name])
 		if m != nil {

@@ -14,6 +14,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/web"
 )
@@ -36,9 +37,27 @@ var (
 		WithHint("Send it without the file.").In("intake.file")
 )
 
-// decode reads what was posted, through whichever door: one value per name.
-// It reads at most limit bytes and refuses a longer body before it is read.
-func decode(w http.ResponseWriter, r *http.Request, limit int64) (map[string]string, error) {
+// takeFile stores one file of a form as it arrives, with the values that stood before it.
+type takeFile func(values map[string]string, field, name string, content io.Reader) error
+
+// noFile refuses every file that has a name or content.
+func noFile(_ map[string]string, _, name string, content io.Reader) error {
+	n, err := io.Copy(io.Discard, content)
+	switch {
+	case err != nil:
+		return readError(err)
+	case name != "" || n > 0:
+		return errFile
+	}
+	return nil // an empty file input
+}
+
+// sizes are how many bytes a form may send: its texts, and all of it.
+type sizes struct{ text, all int64 }
+
+// decode reads what was posted, through whichever door: one value per name. Files go
+// to take as they arrive. It reads at most what limit says and refuses a longer body before it is read.
+func decode(w http.ResponseWriter, r *http.Request, limit sizes, take takeFile) (map[string]string, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err != nil || r.Header.Get("Content-Encoding") != "" {
 		return nil, errMedia
@@ -46,16 +65,20 @@ func decode(w http.ResponseWriter, r *http.Request, limit int64) (map[string]str
 	if c := params["charset"]; c != "" && !strings.EqualFold(c, "utf-8") {
 		return nil, errMedia
 	}
-	if r.ContentLength > limit {
+	most := limit.text
+	if kind == "multipart/form-data" {
+		most = limit.all
+	}
+	if r.ContentLength > most {
 		return nil, errTooLarge
 	}
-	body := web.Body(w, r, limit)
+	body := web.Body(w, r, most)
 	var values map[string]string
 	switch kind {
 	case "application/x-www-form-urlencoded":
 		values, err = decodeForm(body)
 	case "multipart/form-data":
-		values, err = decodeMultipart(body, params["boundary"])
+		values, err = decodeMultipart(body, params["boundary"], limit.text, take)
 	case "application/json":
 		values, err = decodeJSON(body)
 	default:
@@ -125,7 +148,7 @@ func readError(err error) error {
 	return errMalformed
 }
 
-func decodeMultipart(body io.Reader, boundary string) (map[string]string, error) {
+func decodeMultipart(body io.Reader, boundary string, textLimit int64, take takeFile) (map[string]string, error) {
 	if boundary == "" {
 		return nil, errMedia
 	}
@@ -139,19 +162,22 @@ func decodeMultipart(body io.Reader, boundary string) (map[string]string, error)
 		if err != nil {
 			return nil, readError(err)
 		}
-		value, err := io.ReadAll(part)
-		if err != nil {
-			return nil, readError(err)
-		}
 		_, params, err := mime.ParseMediaType(part.Header.Get("Content-Disposition"))
 		if err != nil || part.FormName() == "" {
 			return nil, errMalformed
 		}
 		if name, isFile := params["filename"]; isFile {
-			if name != "" || len(value) > 0 {
-				return nil, errFile
+			if err := take(values, part.FormName(), name, part); err != nil {
+				return nil, err
 			}
-			continue // an empty file input
+			continue
+		}
+		value, err := io.ReadAll(io.LimitReader(part, textLimit+1))
+		if err != nil {
+			return nil, readError(err)
+		}
+		if textLimit -= int64(len(value)); textLimit < 0 {
+			return nil, errTooLarge
 		}
 		if err := put(values, part.FormName(), string(value)); err != nil {
 			return nil, err
@@ -213,12 +239,16 @@ func scalar(t json.Token) (string, error) {
 	}
 }
 
-// limitOf is how many bytes a form may send: every character of every field as
-// long as it gets on the wire, and something for names, token and boundaries.
-func limitOf(form *policy.Form) int64 {
-	limit := int64(8 << 10)
+// limitOf is how much a form may send: every character of every field as long as it
+// gets on the wire, something for names, token and boundaries, and its files.
+func limitOf(form *policy.Form) sizes {
+	limit := sizes{text: 8 << 10}
 	for _, f := range form.Fields {
-		limit += int64(maxLength(f))*12 + 1024
+		limit.text += int64(maxLength(f))*12 + 1024
+	}
+	limit.all = limit.text
+	if takesFiles(form) {
+		limit.all += file.MaxRequest
 	}
 	return limit
 }

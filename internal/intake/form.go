@@ -2,7 +2,9 @@ package intake
 
 import (
 	"slices"
+	"strings"
 
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/web"
@@ -24,6 +26,8 @@ type formPage struct {
 	Wrong    []fieldView
 	Later    string // why it could not be saved just now
 	Notice   []section
+	Files    string // names the record whose files have arrived
+	Takes    bool   // files
 }
 
 // fieldView is one input with what stands around it.
@@ -37,6 +41,9 @@ type fieldView struct {
 	Ticked                               bool
 	Wrong                                string
 	Describedby                          string
+	Accept                               string      // endings of the files that are taken
+	Kept                                 []file.File // files that have arrived
+	Multiple                             bool
 }
 
 type choiceView struct {
@@ -50,7 +57,7 @@ func (s *Service) formPage(f web.Frame, form *policy.Form, values map[string]str
 	p := formPage{
 		Frame: f, ID: form.ID, Action: "/_tillid/forms/" + form.ID, Label: form.Label.In(f.Lang), Intro: form.Notice.In(f.Lang),
 		Token: s.formToken(form.ID), Trap: s.trap(form.ID, s.Now()), Notice: s.notice(form, f.Lang),
-		Fields: s.fields(form, f.Lang, values, mistakes), Consents: consents(form, f.Lang, values, mistakes),
+		Fields: s.fields(form, f.Lang, values, mistakes), Consents: consents(form, f.Lang, values, mistakes), Takes: takesFiles(form),
 	}
 	if values[tokenField] != "" {
 		p.Token = values[tokenField] // the same rendering: a repeated post stays one case
@@ -74,9 +81,6 @@ func (s *Service) formPage(f web.Frame, form *policy.Form, values map[string]str
 func (s *Service) fields(form *policy.Form, l text.Lang, values map[string]string, mistakes []mistake) []fieldView {
 	var out []fieldView
 	for _, f := range form.Fields {
-		if f.Type == "file" {
-			continue
-		}
 		v := fieldView{
 			Name: f.Name, Label: f.Label.In(l), Type: f.Type, Hint: f.Hint.In(l), Consequence: f.Consequence.In(l),
 			Required: f.Required, MaxLength: maxLength(f), Auto: autocomplete(f), Value: values[f.Name],
@@ -84,12 +88,43 @@ func (s *Service) fields(form *policy.Form, l text.Lang, values map[string]strin
 		if v.Type == "" {
 			v.Type = "text"
 		}
+		if f.Type == "file" {
+			v.files(f, l)
+		}
 		for _, c := range f.Choices {
 			v.Choices = append(v.Choices, choiceView{c.ID, c.Label.In(l), c.ID == v.Value})
 		}
 		out = append(out, v.judged(mistakes, l))
 	}
 	return out
+}
+
+// files says which files a field takes.
+func (v *fieldView) files(f policy.Field, l text.Lang) {
+	accept := f.Accept
+	if len(accept) == 0 {
+		accept = file.Kinds()
+	}
+	size := int64(f.MaxSize)
+	if size <= 0 || size > file.MaxSize {
+		size = file.MaxSize
+	}
+	v.Value, v.MaxLength, v.Multiple = "", 0, maxFiles(f) > 1
+	v.Accept = "." + strings.Join(accept, ",.")
+	rules := text.T(l, "intake.form.files", "Kinds", strings.ToUpper(strings.Join(accept, ", ")), "Size", text.Bytes(l, size), "Count", maxFiles(f))
+	v.Hint = strings.TrimSpace(v.Hint + " " + rules)
+}
+
+// keep shows the files that have arrived with a form that is shown again.
+func (p *formPage) keep(in submission) {
+	p.Files = in.filesToken
+	for i := range p.Fields {
+		for _, f := range in.files {
+			if f.Field == p.Fields[i].Name {
+				p.Fields[i].Kept = append(p.Fields[i].Kept, f)
+			}
+		}
+	}
 }
 
 func consents(form *policy.Form, l text.Lang, values map[string]string, mistakes []mistake) []fieldView {

@@ -19,7 +19,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, kind, body string) {
 		r := httptest.NewRequest("POST", "/", strings.NewReader(body))
 		r.Header.Set("Content-Type", kind)
-		values, err := decode(httptest.NewRecorder(), r, 4096)
+		values, err := decode(httptest.NewRecorder(), r, sizes{4096, 8192}, noFile)
 		if f := (*fault.Error)(nil); err != nil && !errors.As(err, &f) {
 			t.Errorf("not a fault: %v", err)
 		}

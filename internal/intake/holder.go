@@ -45,6 +45,13 @@ func (s *Service) Show(ctx context.Context, q db.Queryer, r subject.Record, l te
 		label = c.form.Label.In(l)
 	}
 	v := subject.View{Title: text.T(l, "intake.view.title", "Form", label, "Number", e.Number), Fields: c.shown(l)}
+	files, err := s.Files.Of(ctx, q, c.key)
+	if err != nil {
+		return subject.View{}, err
+	}
+	for _, f := range files {
+		v.Fields = append(v.Fields, c.shownFile(f, l))
+	}
 	past, err := s.history(ctx, c.key)
 	if err != nil {
 		return subject.View{}, err
@@ -65,8 +72,12 @@ func (s *Service) Show(ctx context.Context, q db.Queryer, r subject.Record, l te
 func (s *Service) Apply(ctx context.Context, tx *db.Tx, r subject.Record, _ subject.Act) (subject.Receipt, error) {
 	enquiries, events, err := removeEnquiry(ctx, tx, r.ID)
 	letters, err2 := s.Mail.DropFor(ctx, tx, r.ID)
+	files, chunks, err3 := s.Files.DropFor(ctx, tx, r.ID)
 	receipt := subject.Receipt{Rows: map[string]int{"enquiry": enquiries, "enquiry_event": events, "mail": letters}}
-	return receipt, errors.Join(err, err2)
+	if files > 0 {
+		receipt.Rows["file"], receipt.Rows["file_chunk"] = files, chunks
+	}
+	return receipt, errors.Join(err, err2, err3)
 }
 
 // Fields returns what of an enquiry an engagement gets: only the categories of

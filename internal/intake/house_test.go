@@ -16,6 +16,7 @@ import (
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/db/dbtest"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/mail"
@@ -121,6 +122,7 @@ func newHouse(tb testing.TB, dsn func(string) string) *house {
 		DB: data, Plan: current, Subjects: subjects, Log: log, Now: h.now, Secret: bytes.Repeat([]byte{5}, 32),
 		Ledger: &ledger.Log{DB: data, Origin: "test", Signer: signer, Now: h.now},
 		Mail:   &mail.Service{DB: data, Keys: keys, From: "Prøve A/S <kontakt@proeve.example>", Relay: h.Room.Relay(), Now: h.now, Log: log},
+		Files:  &file.Service{DB: data, Keys: keys, Now: h.now, Log: log},
 		House:  &web.House{Plan: current},
 	}
 	h.Hand = func(_ context.Context, _ *db.Tx, _ subject.Record, engagement string) error {

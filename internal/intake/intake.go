@@ -24,6 +24,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/mail"
@@ -40,6 +41,7 @@ type Service struct {
 	Subjects *subject.Service
 	Ledger   *ledger.Log
 	Mail     *mail.Service
+	Files    *file.Service
 	House    *web.House
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -72,6 +74,10 @@ type submission struct {
 	rendered rendering
 	key      string // the caller's own idempotency key, of the JSON door
 	trapped  bool
+	files    []file.File
+	sealKey  *subject.Key // of the record, when its files have arrived already
+
+	filesToken string // names that record for a form that is shown again
 }
 
 // Receipt is what the sender gets at once: evidence that does not need us.
@@ -106,13 +112,16 @@ func (s *Service) submit(ctx context.Context, in submission) (Receipt, error) {
 	idem := s.idempotencyKey(in)
 	for range 3 {
 		receipt, err := s.store(ctx, in, idem)
-		if errors.Is(err, errRepeated) {
+		if errors.Is(err, errRepeated) || len(in.files) > 0 && db.IsUnique(err) { // or another post took the files
 			receipt, err = s.first(ctx, idem)
 		}
 		if errors.Is(err, sql.ErrNoRows) || db.IsUnique(err) {
 			continue // the first one was rolled back; or the case number was taken
 		}
 		return receipt, err
+	}
+	if len(in.files) > 0 {
+		return Receipt{}, errSent
 	}
 	return Receipt{}, errors.New("store submission: its key or number is always taken")
 }
@@ -133,28 +142,45 @@ func (s *Service) first(ctx context.Context, idem string) (r Receipt, err error)
 
 // store writes everything that a submission is in one transaction, its keys before it.
 func (s *Service) store(ctx context.Context, in submission, idem string) (Receipt, error) {
-	id := db.NewID()
-	prepared, keys, err := s.Subjects.Prepare(ctx, []subject.Identifier{identifier(in)}, id)
+	prepared, key, err := s.prepare(ctx, in)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("make keys of a submission: %w", err)
 	}
 	nonce := make([]byte, 16)
 	rand.Read(nonce)
-	sealed, err := seal(keys[0], contents{Answers: in.answers, Ticks: ticks(in), Nonce: nonce})
+	sealed, err := seal(key, contents{Answers: in.answers, Ticks: ticks(in), Nonce: nonce})
 	if err != nil {
 		return Receipt{}, err
 	}
 	e := enquiry{
-		ID: id, Form: in.form.ID, Kind: kindOf(in.form), Number: newNumber(), Idem: idem, State: "open", Quarantine: s.suspicion(in),
+		ID: key.Record, Form: in.form.ID, Kind: kindOf(in.form), Number: newNumber(), Idem: idem, State: "open", Quarantine: s.suspicion(in),
 		Lang: in.lang, Consents: consentNames(in.form, in.answers), Received: s.Now(), Sealed: sealed,
 	}
 	var receipt Receipt
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-		stored, err := s.insert(ctx, tx, e, in, prepared[0], nonce)
+		stored, err := s.insert(ctx, tx, e, in, prepared, nonce)
 		receipt = s.receiptOf(stored)
 		return err
 	})
 	return receipt, err
+}
+
+// prepare makes the keys of a submission's identifier and, unless its files have
+// arrived under it, of its record.
+func (s *Service) prepare(ctx context.Context, in submission) (*subject.Prepared, *subject.Key, error) {
+	who := []subject.Identifier{identifier(in)}
+	if in.sealKey != nil {
+		prepared, _, err := s.Subjects.Prepare(ctx, who)
+		if err != nil {
+			return nil, nil, err
+		}
+		return prepared[0], in.sealKey, nil
+	}
+	prepared, keys, err := s.Subjects.Prepare(ctx, who, db.NewID())
+	if err != nil {
+		return nil, nil, err
+	}
+	return prepared[0], keys[0], nil
 }
 
 // insert writes a submission's rows, its leaf and its jobs.
@@ -178,7 +204,21 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, e enquiry, in submissio
 	if !stored {
 		return e, errRepeated
 	}
+	if err := s.keepFiles(ctx, tx, e.ID, in.files); err != nil {
+		return e, err
+	}
 	return e, s.actOn(ctx, tx, e, in, record)
+}
+
+func (s *Service) keepFiles(ctx context.Context, tx *db.Tx, record string, files []file.File) error {
+	if len(files) == 0 {
+		return nil
+	}
+	ids := make([]string, len(files))
+	for i, f := range files {
+		ids[i] = f.ID
+	}
+	return s.Files.Keep(ctx, tx, record, ids)
 }
 
 // register adds the record, and puts the submission aside when its sender sends too many.

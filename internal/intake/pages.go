@@ -67,19 +67,23 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	form, err := s.formOf(r, "")
-	limit := int64(unknownFormLimit)
-	if err == nil {
-		limit = limitOf(form)
-	}
-	values, decodeErr := decode(w, r, limit)
 	if err != nil {
+		values, _ := decode(w, r, sizes{unknownFormLimit, unknownFormLimit}, noFile) //nolint:errcheck // only the token is wanted
 		_, err = s.formOf(r, values[tokenField])
 		return err
 	}
-	if decodeErr != nil {
-		return decodeErr
+	files := &uploads{s: s, ctx: r.Context(), form: form}
+	if takesFiles(form) {
+		patient(w, r)
 	}
-	in, mistakes := s.read(r, form, values)
+	values, err := decode(w, r, limitOf(form), files.take)
+	if err != nil {
+		return err
+	}
+	if err := files.again(values); err != nil {
+		return err
+	}
+	in, mistakes := s.read(r, form, values, files)
 	if len(mistakes) > 0 {
 		return s.wrong(w, r, in, values, mistakes, api)
 	}
@@ -93,15 +97,16 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	return s.answer(w, r, receipt, api)
 }
 
-// fromProgram reports whether the JSON door was used.
+// fromProgram reports whether the JSON door was used: by what is sent, or, with files,
+// by what is wanted back.
 func fromProgram(r *http.Request) bool {
 	kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
-	return err == nil && kind == "application/json"
+	return err == nil && (kind == "application/json" || kind == "multipart/form-data" && r.Header.Get("Accept") == "application/json")
 }
 
 // read takes what belongs to the gate out of values and checks the rest.
-func (s *Service) read(r *http.Request, form *policy.Form, values map[string]string) (submission, []mistake) {
-	in := submission{form: form, token: values[tokenField], lang: s.langOf(r, values[langField])}
+func (s *Service) read(r *http.Request, form *policy.Form, values map[string]string, files *uploads) (submission, []mistake) {
+	in := submission{form: form, token: values[tokenField], lang: s.langOf(r, values[langField]), files: files.files, sealKey: files.key, filesToken: files.token()}
 	if k := r.Header.Get("Idempotency-Key"); len(k) <= 200 {
 		in.key = k
 	}
@@ -112,13 +117,14 @@ func (s *Service) read(r *http.Request, form *policy.Form, values map[string]str
 	}
 	delete(fields, tokenField)
 	delete(fields, langField)
+	withoutFiles(fields)
 	for _, days := range []int{0, -1} {
 		trap := s.trap(form.ID, s.Now().AddDate(0, 0, days))
 		in.trapped = in.trapped || fields[trap] != ""
 		delete(fields, trap)
 	}
 	var mistakes []mistake
-	in.answers, mistakes = s.check(form, fields)
+	in.answers, mistakes = s.check(form, fields, files)
 	return in, mistakes
 }
 
@@ -149,6 +155,7 @@ func (s *Service) wrong(w http.ResponseWriter, r *http.Request, in submission, v
 	}
 	page := s.formPage(s.frame(r, in.lang), in.form, values, mistakes)
 	page.Token = s.tokenAgain(in)
+	page.keep(in)
 	return web.Render(w, http.StatusUnprocessableEntity, pages(), "form", web.Public, page)
 }
 
@@ -158,6 +165,7 @@ func (s *Service) later(w http.ResponseWriter, r *http.Request, in submission, v
 	s.Log.ErrorContext(r.Context(), "submission not saved", "form", in.form.ID, "err", err)
 	page := s.formPage(s.frame(r, in.lang), in.form, values, nil)
 	page.Token = s.tokenAgain(in)
+	page.keep(in)
 	page.Later, _ = web.Say(in.lang, db.AsFault(err))
 	w.Header().Set("Retry-After", "30")
 	return web.Render(w, http.StatusServiceUnavailable, pages(), "form", web.Public, page)

@@ -98,6 +98,9 @@ func (s *Service) idempotencyKey(in submission) string {
 	for _, a := range in.answers {
 		parts = append(parts, a.Name, a.Value)
 	}
+	for _, f := range in.files {
+		parts = append(parts, f.Field, f.Name, f.Digest)
+	}
 	return hex.EncodeToString(s.mac(parts...))
 }
 

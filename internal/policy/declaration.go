@@ -350,7 +350,8 @@ type Field struct {
 	Choices     []Choice  `yaml:"choices"`
 	MaxLength   int       `yaml:"max_length" doc:"Characters; 200 for text, 5000 for long text when absent."`
 	Pattern     string    `yaml:"pattern" format:"pattern"`
-	MaxSize     int       `yaml:"max_size" doc:"For files: bytes."`
+	MaxSize     int       `yaml:"max_size" doc:"For files: bytes of one; at most 10 MB."`
+	MaxFiles    int       `yaml:"max_files" doc:"For files: how many; 3 when absent, and at most."`
 	Accept      []string  `yaml:"accept" enum:"pdf|docx|odt|txt|png|jpg"`
 }
 

@@ -157,3 +157,16 @@ func Country(l Lang, code string) string {
 	}
 	return code
 }
+
+// Bytes returns a size as people read it: "340 KB", "1,2 MB" in Danish.
+func Bytes(l Lang, n int64) string {
+	if n < 1<<20 {
+		return strconv.FormatInt(max(1, (n+1<<9)>>10), 10) + " KB"
+	}
+	s := strconv.FormatFloat(float64(n)/(1<<20), 'f', 1, 64)
+	s = strings.TrimSuffix(s, ".0")
+	if l == DA {
+		s = strings.Replace(s, ".", ",", 1)
+	}
+	return s + " MB"
+}
