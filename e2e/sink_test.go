@@ -23,6 +23,7 @@ import (
 type sink struct {
 	port string
 	cert tls.Certificate
+	play http.Handler // how the outside answers; nil: so that what asked goes on
 
 	mu    sync.Mutex
 	named map[string]int // connections by host
@@ -76,6 +77,10 @@ func (s *sink) saw(in map[string]int, host string) {
 // serve answers so that what asked goes on: scripts run, pages open, anybody may read.
 func (s *sink) serve(w http.ResponseWriter, r *http.Request) {
 	s.saw(s.asked, r.Host)
+	if s.play != nil {
+		s.play.ServeHTTP(w, r)
+		return
+	}
 	w.Header().Set("Access-Control-Allow-Origin", "*")
 	w.Header().Set("Cross-Origin-Resource-Policy", "cross-origin")
 	switch {

@@ -95,6 +95,9 @@ Lint then speaks of the lines marked CHANGE, which only you can fill in.`,
 					return err
 				}
 			}
+			if err := os.RemoveAll(filepath.Join(dir, scanWork)); err != nil {
+				return fault.New(fault.Unavailable, "%s cannot be emptied.", filepath.Join(dir, scanWork)).Because(err)
+			}
 			fmt.Fprintf(c.OutOrStdout(), "Wrote %s. Next:\n  tillid lint %s\n  tillid serve %s\n", name, name, dir)
 			return nil
 		},

@@ -26,6 +26,7 @@ type scanFlags struct {
 	sameSite, ignoreRobots, allowPrivate, noSandbox bool
 	restart, trustAny                               bool
 	chromium                                        string
+	redirects                                       []string
 }
 
 func (f *scanFlags) add(c *cobra.Command) {
@@ -35,6 +36,7 @@ func (f *scanFlags) add(c *cobra.Command) {
 	c.Flags().BoolVar(&f.sameSite, "same-site", false, "also other hosts of the same domain: shop.example.dk beside www.example.dk")
 	c.Flags().BoolVar(&f.ignoreRobots, "ignore-robots", false, "visit also what robots.txt forbids")
 	c.Flags().BoolVar(&f.allowPrivate, "allow-private", false, "let the browser reach addresses of this machine's own network")
+	c.Flags().StringArrayVar(&f.redirects, "connect-to", nil, "HOST1:PORT1:HOST2:PORT2, as for curl: connect to the second instead of the first; for a site under test, under its real name; again for more")
 	c.Flags().StringVar(&f.chromium, "chromium", env("chromium", ""), "the browser; found on PATH when absent (TILLID_CHROMIUM)")
 	c.Flags().BoolVar(&f.noSandbox, "no-sandbox", false, "run Chromium without its sandbox, where a container forbids it; only for sites that you trust")
 	c.Flags().BoolVar(&f.restart, "restart", false, "begin anew instead of going on with a scan that was ended")
@@ -44,6 +46,10 @@ func (f *scanFlags) add(c *cobra.Command) {
 // options makes the scan's options, and says on errs what people must know of them.
 func (f *scanFlags) options(c *cobra.Command, address, work string, plan *policy.Plan) (scan.Options, error) {
 	start, err := scan.Address(address)
+	if err != nil {
+		return scan.Options{}, err
+	}
+	redirects, err := scan.ParseRedirects(f.redirects)
 	if err != nil {
 		return scan.Options{}, err
 	}
@@ -62,7 +68,7 @@ func (f *scanFlags) options(c *cobra.Command, address, work string, plan *policy
 	}
 	return scan.Options{
 		Start: start, Plan: plan, Limits: f.limits, SameSite: f.sameSite, IgnoreRobots: f.ignoreRobots, AllowPrivate: f.allowPrivate,
-		Chromium: chromium, NoSandbox: f.noSandbox || scan.Root(), TrustAnyCertificate: f.trustAny,
+		Chromium: chromium, NoSandbox: f.noSandbox || scan.Root(), TrustAnyCertificate: f.trustAny, Redirects: redirects,
 		Work: work, Now: time.Now, Progress: func(p scan.Progress) { progress(errs, p) },
 	}, nil
 }
@@ -163,6 +169,9 @@ func runScan(c *cobra.Command, address string, f *scanFlags, files scanFiles, l 
 	if err != nil {
 		return false, err
 	}
+	if err := os.RemoveAll(o.Work); err != nil { // all is written down: nothing to go on with
+		return false, fault.New(fault.Unavailable, "%s cannot be emptied.", o.Work).Because(err)
+	}
 	return sayScan(c.OutOrStdout(), report, changes, files, l)
 }
 
@@ -234,7 +243,6 @@ func writeScan(dir string, report *scan.Report, plan *policy.Plan, r *scan.Resul
 			return err
 		}
 	}
-	os.Remove(filepath.Join(dir, ".work")) // empty by now
 	return nil
 }
 
@@ -260,23 +268,22 @@ func sayScan(w io.Writer, report *scan.Report, changes []scan.Change, files scan
 	return report.Drift() || files.frozen && len(changes) > 0, nil
 }
 
+// scanWork is the folder in a house where a scan keeps what it needs to go on.
+const scanWork = ".scan"
+
 // initFrom scans a site and puts what it uses into a first declaration.
 func initFrom(c *cobra.Command, address, dir string, src []byte, f *scanFlags) ([]byte, error) {
 	plan, problems := policy.Parse("tillid.yaml", src, nil)
 	if plan == nil {
 		return nil, fault.New(fault.Invalid, "With these values the declaration would not be one: %s", problems[0].Msg).WithHint("%s", problems[0].Hint)
 	}
-	work := filepath.Join(dir, ".scan")
-	o, err := f.options(c, address, work, plan)
+	o, err := f.options(c, address, filepath.Join(dir, scanWork), plan)
 	if err != nil {
 		return nil, err
 	}
 	result, err := scan.Run(c.Context(), o)
 	if err != nil {
 		return nil, interrupted(c.Context(), err)
-	}
-	if err := os.RemoveAll(work); err != nil {
-		return nil, err
 	}
 	patch := scan.NewPatch(plan, result)
 	out := c.OutOrStdout()

@@ -83,6 +83,20 @@ func (h Hosts) All() []string {
 	return slices.Concat(h.Script, h.Connect, h.Image, h.Frame, h.Style, h.Font, h.Media, h.Form)
 }
 
+// With returns the hosts with one more for a use (script, connect, …), unless a
+// source of that use covers it; the original stays as it is.
+func (h Hosts) With(use, host string) Hosts {
+	list := map[string]*[]string{
+		"script": &h.Script, "connect": &h.Connect, "image": &h.Image, "frame": &h.Frame,
+		"style": &h.Style, "font": &h.Font, "media": &h.Media, "form": &h.Form,
+	}[use]
+	at := &url.URL{Scheme: "https", Host: host}
+	if list != nil && !slices.ContainsFunc(*list, func(s string) bool { return policy.ParseSource(s).MatchesHost(at) }) {
+		*list = append(slices.Clone(*list), host)
+	}
+	return h
+}
+
 // Storage is one cookie or other storage; a name may end in *.
 type Storage struct {
 	Name       string          `json:"name"`

@@ -189,7 +189,7 @@ func (c *comparison) conditions() {
 			what[t.What] = append(what[t.What], t.Page)
 		}
 	}
-	for _, id := range []string{failed, slow, heavy, unhelpful, internal, away, download, "pages"} {
+	for _, id := range []string{failed, crashed, slow, heavy, unhelpful, internal, away, download, "pages"} {
 		if pages := what[id]; len(pages) > 0 {
 			f := finding(unseenPage, nil, func(l text.Lang) []any {
 				return []any{"Count", len(pages), "Pages", strings.Join(pages[:min(3, len(pages))], ", "), "What", text.T(l, "scan.trouble."+id)}

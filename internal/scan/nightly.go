@@ -112,8 +112,10 @@ func (s *Service) work(ctx context.Context, payload []byte) error {
 		s.Log.WarnContext(ctx, "site not scanned", "site", j.Site, "err", err)
 		return s.keepFailure(ctx, j.Site, fault.Of(err))
 	}
-	os.Remove(work) // empty by now
-	return s.keep(ctx, j.Site, plan, result)
+	if err := s.keep(ctx, j.Site, plan, result); err != nil {
+		return err
+	}
+	return os.RemoveAll(work)
 }
 
 // siteAddress is where a site of the declaration begins.

@@ -10,10 +10,12 @@ import (
 
 // observe writes down what a loaded page did, and follows its links in the first pass.
 func (c *crawl) observe(t *tab, pass Pass, p Page, path, what string) string {
-
-	frames, err := t.ask()
-	if err != nil && what != heavy {
-		what = unhelpful
+	var frames []facts
+	if what != crashed {
+		var err error
+		if frames, err = t.ask(); err != nil && what != heavy {
+			what = unhelpful
+		}
 	}
 	if len(frames) > 0 {
 		if u, err := url.Parse(frames[0].Href); err != nil || !c.arrived(u, p) {

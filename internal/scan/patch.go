@@ -38,6 +38,9 @@ func NewPatch(plan *policy.Plan, r *Result) Patch {
 			p.stored(it)
 		}
 	}
+	for _, s := range p.services {
+		p.fragment.AddService(s)
+	}
 	added := p.missing()
 	file, left := known.Merge([]byte(strings.Join(p.lines, "")), added)
 	out := Patch{File: file, Added: added, ByHand: p.byHand}
@@ -57,7 +60,18 @@ type patcher struct {
 	plan     *policy.Plan
 	lines    []string
 	fragment known.Fragment
+	services []*known.Service // to be added, with the hosts that were seen besides
 	byHand   []string
+}
+
+// service returns a service to be added. It is the patch's own: it may get more hosts.
+func (p *patcher) service(s *known.Service) *known.Service {
+	i := slices.IndexFunc(p.services, func(have *known.Service) bool { return have.ID == s.ID })
+	if i < 0 {
+		own := *s
+		i, p.services = len(p.services), append(p.services, &own)
+	}
+	return p.services[i]
 }
 
 // missing returns what the fragment has and the declaration has not. A purpose
@@ -116,7 +130,10 @@ func (p *patcher) host(it *Item) {
 			}
 		}
 	case s != nil:
-		p.fragment.AddService(s)
+		s = p.service(s)
+		for _, use := range it.Uses {
+			s.Hosts = s.Hosts.With(use, it.Name)
+		}
 	default:
 		p.fragment.Add("services", unknownService(it))
 		p.fragment.AddPurpose("aim_marketing")
@@ -193,7 +210,7 @@ func (p *patcher) stored(it *Item) {
 			row.Party = ""
 		}
 	} else {
-		p.fragment.AddService(s)
+		p.service(s)
 	}
 	if st.Own {
 		row.Party = "self"

@@ -30,6 +30,7 @@ type guard struct {
 	private  bool   // private addresses may be reached
 	loopback bool   // this machine may be reached
 	own      string // host that may be reached wherever it is
+	instead  func(addr string) string
 
 	listener net.Listener
 	server   *http.Server
@@ -49,7 +50,7 @@ func newGuard(o Options) (*guard, error) {
 		return nil, fmt.Errorf("scan: proxy: %w", err)
 	}
 	g := &guard{
-		dial: o.Dial, private: o.AllowPrivate, loopback: o.AllowPrivate || loopback(o.Start.Hostname()),
+		dial: o.Dial, private: o.AllowPrivate, loopback: o.AllowPrivate || loopback(o.Start.Hostname()), instead: o.redirected,
 		listener: l, asked: map[string]bool{}, refused: map[string]bool{}, open: map[net.Conn]bool{},
 	}
 	if o.OwnHost {
@@ -131,12 +132,20 @@ func (g *guard) connect(ctx context.Context, network, addr string) (net.Conn, er
 	if g.left.Load() <= 0 {
 		return nil, errors.New("the page has loaded more than it may")
 	}
-	conn, err := g.dial(ctx, network, addr)
+	conn, err := g.reach(ctx, network, addr)
 	g.note(addr, errors.Is(err, errPrivate))
 	if err != nil {
 		return nil, err
 	}
 	return g.count(conn), nil
+}
+
+// reach dials a host, or what a person said to dial instead.
+func (g *guard) reach(ctx context.Context, network, addr string) (net.Conn, error) {
+	if to := g.instead(addr); to != "" {
+		return (&net.Dialer{}).DialContext(ctx, network, to)
+	}
+	return g.dial(ctx, network, addr)
 }
 
 // checked dials what a name means, when that is an address that may be reached.

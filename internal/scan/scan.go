@@ -11,12 +11,11 @@ package scan
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/tillid/tillid/internal/fault"
@@ -39,6 +38,7 @@ type Options struct {
 	Now                 func() time.Time
 	Progress            func(Progress) // told after every page; may be nil
 	Dial                Dial           // how the browser's connections are opened; nil: to the real address, checked
+	Redirects           []Redirect     // what is dialled elsewhere
 	TrustAnyCertificate bool           // for sites under test with a certificate of their own
 }
 
@@ -92,21 +92,6 @@ type Progress struct {
 	Resumed bool   // the scan goes on from an earlier one; told once
 }
 
-// Result is what a scan found.
-type Result struct {
-	Start    string          `json:"start"`
-	Began    time.Time       `json:"began"`
-	Ended    time.Time       `json:"ended"`
-	Pages    []string        `json:"pages"` // paths
-	Whole    bool            `json:"whole"` // no limit ended it early
-	Resumed  int             `json:"resumed"`
-	Sandbox  bool            `json:"sandbox"`
-	Banner   map[Pass]Answer `json:"banner"`
-	Items    []*Item         `json:"items"`
-	Trouble  []Trouble       `json:"trouble"`
-	Pictures map[Pass][]byte `json:"-"`
-}
-
 // crawl is one scan under way.
 type crawl struct {
 	Options
@@ -118,10 +103,12 @@ type crawl struct {
 	guard   *guard
 	until   time.Time
 	stopped bool // a limit ended it
+	resumed bool // it goes on from an earlier one, and nobody was told yet
 }
 
 // Run scans. A scan with the same options that was ended before goes on where
-// it was; the state is taken away when it is done.
+// it was. What it needs for that stays in Work, also when it is done: whoever
+// has written down the result takes Work away.
 func Run(ctx context.Context, o Options) (*Result, error) {
 	c, err := begin(o)
 	if err != nil {
@@ -137,24 +124,17 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if !c.IgnoreRobots {
 		c.robots = fetchRobots(ctx, c.guard, c.Options)
 	}
-	chromium, err := c.Options.open(ctx, c.guard, filepath.Join(c.Work, "profile"))
-	if err != nil {
-		return nil, err
-	}
-	defer chromium.stop()
-	for ; c.state.Pass < len(passes) && !c.stopped; c.state.Pass++ {
-		if err := c.pass(ctx, chromium); err != nil {
+	for c.state.Pass < len(passes) && !c.stopped {
+		if err := c.browse(ctx); err != nil {
 			return nil, err
-		}
-		if !c.stopped {
-			c.state.Next = 0
 		}
 	}
 	r := c.result()
 	if len(r.Items) == 0 && allFailed(r) {
+		os.Remove(c.file) // it may answer the next time
 		return nil, fault.New(fault.Unavailable, "The website at %s does not answer.", c.start.Host).WithHint("Open it in a browser. Is the address right, and does its certificate hold?")
 	}
-	return r, os.Remove(c.file)
+	return r, nil
 }
 
 func begin(o Options) (*crawl, error) {
@@ -171,6 +151,7 @@ func begin(o Options) (*crawl, error) {
 	if old != nil && old.Start == o.Start.String() && old.Setting == setting && o.Now().Sub(old.Began) < 24*time.Hour {
 		c.state = old
 		c.state.Resumed++
+		c.resumed = true
 		c.start, err = url.Parse(old.Pages[0].URL) // it may have led to another host of the site
 		return c, err
 	}
@@ -190,7 +171,7 @@ func (o Options) hash() string {
 
 // reachable refuses a start on the machine's own network before any browser runs.
 func (c *crawl) reachable(ctx context.Context) error {
-	if c.Dial != nil || c.OwnHost || c.guard.loopback && loopback(c.start.Hostname()) {
+	if c.Dial != nil || c.OwnHost || c.redirected(hostPort(c.start.Scheme, c.start.Host)) != "" || c.guard.loopback && loopback(c.start.Hostname()) {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
@@ -208,18 +189,15 @@ func (c *crawl) reachable(ctx context.Context) error {
 		WithHint("If you mean it, scan with --allow-private. Pages could then make the browser reach your own network.")
 }
 
-func allFailed(r *Result) bool {
-	return slices.ContainsFunc(r.Trouble, func(t Trouble) bool { return t.Pass == Untouched && t.What == failed })
-}
-
 // pass goes through the pages once, with a browser that nobody has used before.
 func (c *crawl) pass(ctx context.Context, chromium *surface) (err error) {
 	pass := passes[c.state.Pass]
 	if c.surface, err = chromium.fresh(); err != nil {
-		return c.lost(err)
+		return errors.Join(errLost, err)
 	}
 	defer c.surface.stop()
-	if c.state.Resumed > 0 && c.Progress != nil {
+	if c.resumed && c.Progress != nil {
+		c.resumed = false
 		c.Progress(Progress{Pass: pass, Done: c.state.Next, Of: len(c.state.Pages), Items: len(c.state.Items), Resumed: true})
 	}
 	if pass != Untouched {
@@ -245,7 +223,7 @@ func (c *crawl) pass(ctx context.Context, chromium *surface) (err error) {
 				return err
 			}
 		}
-		c.state.Next++
+		c.state.Next, c.state.Tried = c.state.Next+1, 0
 		if err := c.state.save(c.file); err != nil {
 			return err
 		}
@@ -258,7 +236,7 @@ func (c *crawl) pass(ctx context.Context, chromium *surface) (err error) {
 func (c *crawl) choose(pass Pass) (Answer, error) {
 	t, err := c.surface.newTab(c.Limits.Page)
 	if err != nil {
-		return Answer{}, c.lost(err)
+		return Answer{}, errors.Join(errLost, err)
 	}
 	defer t.close()
 	t.visit(c.state.Pages[0].URL)
@@ -266,20 +244,14 @@ func (c *crawl) choose(pass Pass) (Answer, error) {
 	if answer.Done {
 		t.settle()
 	}
-	return answer, nil
-}
-
-// lost is the error for a browser that went away.
-func (c *crawl) lost(err error) error {
-	return fault.New(fault.Unavailable, "Chromium ended while it was scanning.").
-		WithHint("Scan again: it goes on where it was. If it ends again, give the machine more memory or scan fewer pages.").Because(err)
+	return answer, c.surface.lost()
 }
 
 // one visits a page and writes down what it did.
 func (c *crawl) one(pass Pass, p Page) error {
 	t, err := c.surface.newTab(c.Limits.Page)
 	if err != nil {
-		return c.lost(err)
+		return errors.Join(errLost, err)
 	}
 	defer t.close()
 	what := t.visit(p.URL)
@@ -288,8 +260,11 @@ func (c *crawl) one(pass Pass, p Page) error {
 		return fmt.Errorf("scan state: %w", err)
 	}
 	path := masked(u.Path)
-	if what == "" || what == slow || what == heavy {
+	if what == "" || what == slow || what == heavy || what == crashed {
 		what = c.observe(t, pass, p, path, what)
+	}
+	if err := c.surface.lost(); err != nil {
+		return err // whatever was said of the page, it was not the page that said it
 	}
 	if what != "" {
 		c.state.trouble(path, pass, what)
@@ -304,43 +279,4 @@ func (c *crawl) one(pass Pass, p Page) error {
 		c.Progress(Progress{Pass: pass, Page: path, Done: c.state.Next + 1, Of: len(c.state.Pages), Items: len(c.state.Items), Trouble: what})
 	}
 	return nil
-}
-
-func (c *crawl) keepPicture(pass Pass, jpeg []byte) error {
-	if len(jpeg) == 0 || len(jpeg) > 2<<20 {
-		return nil
-	}
-	return WriteFile(filepath.Join(c.Work, string(pass)+".jpg"), jpeg)
-}
-
-func (c *crawl) result() *Result {
-	s := c.state
-	r := &Result{
-		Start: s.Start, Began: s.Began, Ended: c.Now().UTC(), Whole: !c.stopped, Resumed: s.Resumed, Sandbox: !c.NoSandbox,
-		Banner: s.Banner, Trouble: s.Trouble, Pictures: map[Pass][]byte{}, Items: []*Item{},
-	}
-	for _, p := range s.Pages {
-		if u, err := url.Parse(p.URL); err == nil {
-			name := masked(u.Path)
-			if u.Host != c.start.Host {
-				name = u.Host + name
-			}
-			r.Pages = append(r.Pages, name)
-		}
-	}
-	for _, it := range s.Items {
-		r.Items = append(r.Items, it)
-	}
-	slices.SortFunc(r.Items, compareItems)
-	slices.SortFunc(r.Trouble, func(a, b Trouble) int {
-		return strings.Compare(a.Page+a.What+string(a.Pass), b.Page+b.What+string(b.Pass))
-	})
-	for _, p := range passes {
-		name := filepath.Join(c.Work, string(p)+".jpg")
-		if b, err := os.ReadFile(name); err == nil {
-			r.Pictures[p] = b
-			os.Remove(name)
-		}
-	}
-	return r
 }

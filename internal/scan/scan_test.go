@@ -589,3 +589,27 @@ func TestStateFile(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+// Redirects are read as curl reads --connect-to, and the first that fits counts.
+func TestRedirects(t *testing.T) {
+	for _, s := range []string{"", "a", "a:1", "a:1:b", "a:1::2", "a:1:b:", "[::1:1:b:2", "shop.example.dk:::1"} {
+		if _, err := ParseRedirects([]string{s}); err == nil {
+			t.Errorf("%q is taken", s)
+		}
+	}
+	all, err := ParseRedirects([]string{"www.example.dk:443:127.0.0.1:8443", "[2001:db8::1]:80:[::1]:81", "shop.example.dk::shop.test:1", "::sink.test:9"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := Options{Redirects: all}
+	for addr, want := range map[string]string{
+		"WWW.example.dk:443": "127.0.0.1:8443", "www.example.dk:80": "sink.test:9", "[2001:db8::1]:80": "[::1]:81", "shop.example.dk:7": "shop.test:1", "nonsense": "",
+	} {
+		if got := o.redirected(addr); got != want {
+			t.Errorf("%s leads to %q, want %q", addr, got, want)
+		}
+	}
+	if got := (Options{}).redirected("www.example.dk:443"); got != "" {
+		t.Errorf("without redirects: %q", got)
+	}
+}

@@ -26,6 +26,8 @@ type State struct {
 	Banner  map[Pass]Answer  `json:"banner"`
 	Trouble []Trouble        `json:"trouble"`
 	Resumed int              `json:"resumed"`
+	Tried   int              `json:"tried"` // times that Chromium ended at the page that is next
+	Lost    int              `json:"lost"`  // times that Chromium ended
 }
 
 const stateFormat = 1

@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/debugger"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -52,7 +53,7 @@ func (t *tab) prepare() (err error) {
 	}
 	t.watch.main = tree.FrameTree.Frame.ID
 	return errors.Join(
-		call(t.ctx, page.Enable, page.EnableParams{}), call(t.ctx, network.Enable, network.EnableParams{}), call(t.ctx, runtime.Enable, cdp.Empty{}),
+		call(t.ctx, page.Enable, page.EnableParams{}), call(t.ctx, network.Enable, network.EnableParams{}), call(t.ctx, runtime.Enable, cdp.Empty{}), call(t.ctx, inspector.Enable, cdp.Empty{}),
 		// Who asked for what is told only to a debugger; one that never stops a page.
 		call(t.ctx, debugger.Enable, debugger.EnableParams{}), call(t.ctx, debugger.SetSkipAllPauses, debugger.SetSkipAllPausesParams{Skip: true}),
 		call(t.ctx, debugger.SetAsyncCallStackDepth, debugger.SetAsyncCallStackDepthParams{MaxDepth: 4}), // images are fetched a step later
@@ -75,6 +76,7 @@ const (
 	away      = "away"       // leads to another site
 	heavy     = "heavy"      // sent more than a page may
 	unhelpful = "unanswered" // the page did not answer questions about its storage
+	crashed   = "crashed"    // the page's part of the browser ended, or the browser, twice
 	internal  = "private"    // asks for an address of the machine's own network
 )
 
@@ -112,6 +114,8 @@ func (t *tab) settle() (what string) {
 			return t.over(what)
 		case <-t.ctx.Done():
 			return slow
+		case <-t.watch.crashed:
+			return crashed
 		case <-tick.C:
 			if loaded == nil && t.watch.settled(limits.Quiet) {
 				return t.over("")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/inspector"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
@@ -31,6 +32,8 @@ type watch struct {
 	last     time.Time // something began or ended
 	loaded   chan struct{}
 	once     sync.Once
+	crashed  chan struct{}
+	crash    sync.Once
 	main     cdp.FrameID
 	rtc      bool
 	dialogs  int
@@ -48,7 +51,7 @@ const R = globalThis.RTCPeerConnection; if (!R || !say) return;
 globalThis.RTCPeerConnection = new Proxy(R, { construct(t, a, n) { try { say("used") } catch {} return Reflect.construct(t, a, n) } }) })()`
 
 func newWatch(ctx context.Context, now func() time.Time) (*watch, error) {
-	w := &watch{requests: map[network.RequestID]*reached{}, flying: map[network.RequestID]bool{}, loaded: make(chan struct{}), now: now, last: now()}
+	w := &watch{requests: map[network.RequestID]*reached{}, flying: map[network.RequestID]bool{}, loaded: make(chan struct{}), crashed: make(chan struct{}), now: now, last: now()}
 	return w, chromedp.Listen(ctx, func(ev any) { w.on(ctx, ev) })
 }
 
@@ -73,6 +76,8 @@ func (w *watch) on(ctx context.Context, ev any) {
 		}
 	case *page.EventLoadEventFired:
 		w.once.Do(func() { close(w.loaded) })
+	case *inspector.EventTargetCrashed:
+		w.crash.Do(func() { close(w.crashed) })
 	case *runtime.EventBindingCalled:
 		w.rtc = w.rtc || e.Name == binding
 	case *page.EventJavascriptDialogOpening:
