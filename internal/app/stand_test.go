@@ -63,6 +63,16 @@ const (
 // stand serves the house in dir, which folderOf or onEngines made for the name "alfa".
 func stand(t *testing.T, dir string, limits Limits, change ...func(*Options)) *standing {
 	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return standOn(t, l, dir, limits, change...)
+}
+
+// standOn is stand on a listener whose port the declaration may name.
+func standOn(t *testing.T, l net.Listener, dir string, limits Limits, change ...func(*Options)) *standing {
+	t.Helper()
 	s := &standing{t: t, log: &lines{}, site: httptest.NewServer(demosite.Site(demosite.RealHosts()))}
 	t.Cleanup(s.site.Close)
 	edit(t, filepath.Join(dir, "tillid.yaml"), "http://127.0.0.1:8081", s.site.URL)
@@ -75,10 +85,6 @@ func stand(t *testing.T, dir string, limits Limits, change ...func(*Options)) *s
 	s.server = &Server{Houses: []*House{s.House}, Log: o.Log, Metrics: NewMetrics(), Limits: limits, Extra: map[string]http.Handler{
 		"mail.localhost": room.Handler(o.Log), "processors.localhost": &desk.Server{}, "outside.localhost": demosite.Outside(),
 	}}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.addr = l.Addr().String()
 	s.http = s.client()
 	ctx, stop := context.WithCancel(context.Background())

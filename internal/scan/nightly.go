@@ -118,18 +118,16 @@ func (s *Service) work(ctx context.Context, payload []byte) error {
 	return os.RemoveAll(work)
 }
 
-// siteAddress is where a site of the declaration begins.
+// siteAddress is where a site of the declaration begins, or nil.
 func siteAddress(plan *policy.Plan, id string) *url.URL {
 	if plan == nil {
 		return nil
 	}
 	for _, site := range plan.Sites {
-		if site.ID == id && len(site.Hosts) > 0 {
-			scheme := "https"
-			if site.TLS != nil && !*site.TLS {
-				scheme = "http"
+		if site.ID == id && site.Origin() != "" {
+			if u, err := Address(site.Origin()); err == nil {
+				return u
 			}
-			return &url.URL{Scheme: scheme, Host: site.Hosts[0], Path: "/"}
 		}
 	}
 	return nil
