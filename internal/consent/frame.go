@@ -63,7 +63,7 @@ func plays(svc *policy.Service, u *url.URL) bool {
 var frameTemplate = template.Must(template.New("frame").Parse(`<!doctype html>
 <html lang="{{.Lang}}" dir="{{.Dir}}"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>{{.Name}}</title><link rel="stylesheet" href="{{.Style}}"></head>
-{{if .Player}}<body class="plays"><iframe src="{{.Player}}" title="{{.Name}}" credentialless sandbox="allow-scripts allow-same-origin allow-presentation allow-popups allow-popups-to-escape-sandbox" allow="autoplay; fullscreen; picture-in-picture; encrypted-media" referrerpolicy="strict-origin-when-cross-origin"></iframe></body>
+{{if .Player}}<body class="plays"><main><h1>{{.Name}}</h1><iframe src="{{.Player}}" title="{{.Name}}" credentialless sandbox="allow-scripts allow-same-origin allow-presentation allow-popups allow-popups-to-escape-sandbox" allow="autoplay; fullscreen; picture-in-picture; encrypted-media" referrerpolicy="strict-origin-when-cross-origin"></iframe></main></body>
 {{else}}<body><main>{{with .Poster}}<img src="{{.}}" alt="">{{end}}<div><h1>{{.Name}}</h1><p>{{.Text}}</p>
 <form method="post" action="{{.Again}}"><button>{{.Once}}</button></form>
 <form method="post" action="` + consentPath + `" target="_top"><input type="hidden" name="do" value="add"><input type="hidden" name="layer" value="placeholder"><input type="hidden" name="lang" value="{{.Lang}}"><input type="hidden" name="return" value="{{.Back}}"><button name="service" value="{{.Service}}">{{.Always}}</button></form>

@@ -7,7 +7,7 @@
   var doc = document, win = window, root = doc.documentElement;
   var script = doc.currentScript;
   var address = script && script.src ? script.src.replace(/t\.js.*$/, "") : "/_tillid/";
-  var set = {}, banner, opener, watched, moreLoaded, line = Promise.resolve(), last = {};
+  var set = {}, banner, opener, back, watched, moreLoaded, line = Promise.resolve(), last = {};
   var gpc = navigator.globalPrivacyControl === true, kinds = ["preferences", "statistics", "marketing"];
   function nothing() {}
   function all(selector, inside) { return [].slice.call((inside || doc).querySelectorAll(selector)); }
@@ -71,27 +71,27 @@
     });
   }
 
-  // run replaces an inert script by one that runs, after those before it. The copy
-  // keeps text and nonce without passing through a sink of Trusted Types.
+  // run replaces an inert script by one that runs, after those before it.
   function run(old, type, src) {
     return new Promise(function (done) {
       if (!old.isConnected) return done();
-      var s = old.cloneNode(true);
+      var s = old.cloneNode();
       s.removeAttribute("type");
       if (type) s.type = type;
       s.nonce = old.nonce;
-      if (src) s.src = trusted(src);
+      if (src) s.src = trusted("createScriptURL", src);
+      if (old.text) s.text = trusted("createScript", old.text);
       if (s.src && !s.hasAttribute("async")) s.onload = s.onerror = done;
       else done();
       old.replaceWith(s);
     });
   }
 
+  // trusted vouches, where a site has Trusted Types, for what stands in its own page.
   var policy;
-  function trusted(src) {
-    if (!win.trustedTypes) return src;
-    policy = policy || trustedTypes.createPolicy("tillid", { createScriptURL: String });
-    return policy.createScriptURL(src);
+  function trusted(kind, value) {
+    policy = policy || attempt(function () { return trustedTypes.createPolicy("tillid", { createScript: String, createScriptURL: String }); });
+    return policy ? policy[kind](value) : value;
   }
 
   function openGates() {
@@ -115,8 +115,7 @@
     watched.observe(root, { childList: true, subtree: true });
   }
 
-  // shut stops, before anything else happens, what a page may still ask of other
-  // hosts: a policy can be made narrower inside a page, never wider.
+  // shut stops at once what a page may still ask of other hosts.
   function shut() {
     set.has = [];
     signal("update", true);
@@ -222,6 +221,7 @@
 
   function sheet(parts) {
     close();
+    back = doc.activeElement;
     banner = el("section", { "class": "tillid-banner", role: "dialog", "aria-labelledby": "tillid-title", "aria-describedby": "tillid-text", lang: set.lang, dir: "auto", tabindex: "-1" }, parts);
     banner.addEventListener("keydown", function (e) {
       if (e.key === "Escape") close(); // hides it on this page; it is not an answer
@@ -258,7 +258,7 @@
     banner.remove();
     banner = null;
     root.style.scrollPaddingBottom = root.style.paddingBottom = "";
-    if (inside && opener) opener.focus();
+    if (inside && opener) opener.focus(), back.focus(); // the second where it can
   }
 
   // entry puts the permanent way to the choices into the page's footer, or into a
@@ -326,7 +326,7 @@
 
   var channel = attempt(function () { return new BroadcastChannel("tillid"); });
 
-  // follow does here what was chosen in another tab, or before a page was left.
+  // follow does here what was chosen in another tab.
   function follow(state) {
     if (state === set.state) return;
     if (lost(words(state))) {
