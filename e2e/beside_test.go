@@ -27,6 +27,7 @@ type beside struct {
 	tag         string              // port of the outside hosts
 	head        atomic.Value        // string: what the snippet printed
 	page        func(string) string // what the site's pages hold, with the port of the outside
+	whole       http.Handler        // answers instead of a page with that; nil: none does
 	port        string              // of the site
 	consent     string              // host and port at which Tillid answers
 	backend     atomic.Pointer[http.HandlerFunc]
@@ -68,6 +69,10 @@ func (b *beside) behind(h http.HandlerFunc) { b.backend.Store(&h) }
 
 // answer is the site's own server, which knows nothing of Tillid.
 func (b *beside) answer(w http.ResponseWriter, r *http.Request) {
+	if b.whole != nil {
+		b.whole.ServeHTTP(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.Header().Set("Cache-Control", "public, max-age=600")
 	fmt.Fprintf(w, `<!doctype html><html lang="en"><head><meta charset="utf-8">%s<title>Site</title></head><body><h1>The company's own page</h1>
