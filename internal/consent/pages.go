@@ -8,6 +8,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -113,7 +114,7 @@ func layerOf(s string) string {
 func readRequest(w http.ResponseWriter, r *http.Request, script bool) (in request, err error) {
 	if script {
 		err = web.DecodeJSON(w, r, maxForm, &in)
-		in.Page = cmp.Or(in.Page, ownPath(r.Referer(), r.Host))
+		in.Page = ownPage(cmp.Or(in.Page, r.Referer()), r.Host)
 		return in, err
 	}
 	form, err := web.DecodeForm(w, r, maxForm, "service")
@@ -121,17 +122,28 @@ func readRequest(w http.ResponseWriter, r *http.Request, script bool) (in reques
 		return in, err
 	}
 	in = request{Do: form.Get("do"), Services: form["service"], Lang: form.Get("lang"), Layer: form.Get("layer"), back: returnPath(form.Get("return"))}
-	in.Page, _, _ = strings.Cut(in.back, "?")
+	in.Page = ownPage(in.back, r.Host)
 	return in, nil
 }
 
-// ownPath returns the path of a page of this host, or "".
-func ownPath(address, host string) string {
+// ownPage returns the path of a page of the site, or "": the address of no other
+// host, of no page of ours (those about a person have a token in theirs), and no
+// query. It is as browsers send it, and so as cookies are set for it.
+func ownPage(address, host string) string {
 	u, err := url.Parse(address)
-	if err != nil || u.Host != host {
+	if err != nil || u.Host != host && (u.Host != "" || u.Scheme != "") || u.Opaque != "" {
 		return ""
 	}
-	return u.Path
+	page, _, _ := strings.Cut(u.EscapedPath(), ";") // behind it some sites put a session's id
+	if !strings.HasPrefix(page, "/") || strings.HasPrefix(page, "//") || len(page) > maxReturn {
+		return ""
+	}
+	for _, own := range []string{"/privacy", "/_tillid"} {
+		if clean := path.Clean(page); clean == own || strings.HasPrefix(clean, own+"/") {
+			return ""
+		}
+	}
+	return page
 }
 
 // returnPath returns an address on this host to go back to, and the choices page

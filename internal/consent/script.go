@@ -27,7 +27,8 @@ func (s *Service) scriptRoutes(mux *http.ServeMux) {
 	mux.Handle("POST "+choicePath, sameOrigin.Handler(web.Wrap(s.Log, s.take)))
 	mux.Handle("GET "+statePath, web.Wrap(s.Log, s.state))
 	mux.Handle("GET "+layerPath, web.Wrap(s.Log, s.layer))
-	mux.Handle("GET "+forgetPath, web.Wrap(s.Log, s.forget))
+	mux.Handle("GET "+forgetPath, web.Wrap(s.Log, s.forgetOn))
+	mux.Handle("POST "+forgetPath, sameOrigin.Handler(web.Wrap(s.Log, s.forget)))
 	mux.Handle("POST "+leftPath, sameOrigin.Handler(web.Wrap(s.Log, s.left)))
 	mux.Handle("GET "+scriptFile.path, scriptFile)
 	mux.Handle("GET "+moreFile.path, moreFile)
@@ -104,33 +105,47 @@ type layerPage struct {
 	Hash    string // of the declaration, as on the policy page
 }
 
-// forget deletes what one answer could not: it goes on until nothing is left, then
-// leads back. It only ever deletes what is not granted, so it needs no protection.
-func (s *Service) forget(w http.ResponseWriter, r *http.Request) error {
+// forgetOn deletes what one answer to a form could not: it goes on until nothing is
+// left, then leads back. It only ever deletes what is not granted, so it needs no protection.
+func (s *Service) forgetOn(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
+	back := returnPath(q.Get("return"))
 	from, err := strconv.Atoi(q.Get("from"))
 	if err != nil || from < 0 {
 		from = 0
 	}
-	back, page := q.Get("return"), q.Get("page")
-	if back != "" {
-		back = returnPath(back)
-		page, _, _ = strings.Cut(back, "?")
+	more := 0
+	if o := s.offer(); o.plan != nil {
+		more = o.expire(w, r, s.Granted(r).granted, ownPage(back, r.Host), from)
 	}
 	w.Header().Set("Cache-Control", "no-store")
+	http.Redirect(w, r, forgetting(more, back), http.StatusSeeOther)
+	return nil
+}
+
+// forget deletes for the script what one answer could not, and cookies of the page's
+// folders, which do not come to this address: they are named. It answers with where
+// the next one goes on. Names are in its body: addresses land in the logs of servers
+// in front.
+func (s *Service) forget(w http.ResponseWriter, r *http.Request) error {
+	var in struct {
+		From  int      `json:"from"`
+		Page  string   `json:"page"`
+		Names []string `json:"names"`
+	}
+	if err := web.DecodeJSON(w, r, maxLeft, &in); err != nil {
+		return err
+	}
 	more := 0
 	if o, state := s.offer(), s.Granted(r); o.plan != nil {
-		for _, name := range strings.SplitN(q.Get("names"), " ", maxLeftover) { // set for a folder, they do not come to this address
-			if _, err := r.Cookie(name); err != nil && name != "" {
-				r.AddCookie(&http.Cookie{Name: name, Value: "1"}) //nolint:gosec // read by us alone
+		for _, name := range in.Names[:min(len(in.Names), maxLeftover)] {
+			if c := (http.Cookie{Name: name, Value: "1"}); c.Valid() == nil && len(name) <= maxName { //nolint:gosec // read by us alone
+				r.AddCookie(&c)
 			}
 		}
-		more = o.expire(w, r, state.granted, page, from)
+		more = o.expire(w, r, state.granted, ownPage(in.Page, r.Host), max(in.From, 0))
 	}
-	if back != "" {
-		http.Redirect(w, r, forgetting(more, back), http.StatusSeeOther)
-		return nil
-	}
+	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("Content-Type", "application/json")
 	return json.NewEncoder(w).Encode(map[string]int{"more": more})
 }
@@ -165,6 +180,7 @@ func (s *Service) left(w http.ResponseWriter, r *http.Request) error {
 	if err := web.DecodeJSON(w, r, maxLeft, &in); err != nil {
 		return err
 	}
+	in.Page = ownPage(in.Page, r.Host)
 	for _, c := range r.Cookies() { // those that scripts cannot see too
 		if !slices.Contains(in.Cookies, c.Name) {
 			in.Cookies = append(in.Cookies, c.Name)

@@ -112,7 +112,7 @@ export default function (t) {
   // forget has the server delete cookies, also those that scripts cannot see.
   // Those set for a folder do not come to its address: they are named.
   function forget(from, seen) {
-    return t.ask("forget?from=" + from + "&page=" + encodeURIComponent(location.pathname) + "&names=" + encodeURIComponent(seen.join(" ")))
+    return t.ask("forget", { from: from, page: location.pathname, names: seen })
       .then(function (done) { return done.more && forget(done.more, seen); });
   }
 
