@@ -87,6 +87,9 @@ var random = regexp.MustCompile(`[0-9]{4,}|[0-9A-Fa-f]{8,}`)
 // cookieName makes a cookie's name fit to be kept, and the same for names that
 // differ by what looks like an id only.
 func cookieName(name string) string {
+	if strings.Contains(name, "@") {
+		return "*"
+	}
 	return limited(random.ReplaceAllStringFunc(name, func(s string) string {
 		if strings.ContainsAny(s, "0123456789") {
 			return "*"

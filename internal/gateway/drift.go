@@ -13,7 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
@@ -26,11 +25,27 @@ import (
 type finding struct {
 	Site     string
 	Kind     string // request, cookie, header
-	Subject  string // host, name of a cookie, name of a header
-	Detail   string // directive, or the host a header names
+	Subject  string // host, name of a cookie or of other storage, name of a header
+	Detail   string // directive, the host a header names, or where a browser has kept a leftover
 	Page     string // path with what looks like an id taken out
 	Service  string // what it is declared for; empty: it is not declared
 	Enforced bool   // stopped, not only listed
+}
+
+// shelf is where findings are kept: each has room of its own, so that a flood of
+// one kind, which anybody can send as reports, neither pushes out another kind nor
+// keeps it from being listed.
+type shelf struct{ site, kind string }
+
+// leftover is the kind of what a browser reports to have kept. In the table it is a
+// cookie with a detail; a cookie that the site's answer sets has none.
+const leftover = "leftover"
+
+func (f finding) shelf() shelf {
+	if f.Kind == "cookie" && f.Detail != "" {
+		return shelf{f.Site, leftover}
+	}
+	return shelf{f.Site, f.Kind}
 }
 
 // sighting says when and how often something was found.
@@ -43,14 +58,20 @@ type sighting struct {
 type tally struct {
 	mu      sync.Mutex
 	found   map[finding]sighting
+	waiting map[shelf]int // how many of found are of each kind
 	flushed time.Time
 }
 
+// Of one site and one kind. docs/decisions/0012-drift-limits.md says why.
 const (
-	maxWaiting = 1000 // findings in memory
-	maxRows    = 2000 // findings kept
+	maxWaiting = 250 // findings in memory
+	maxRows    = 500 // findings kept
+)
+
+const (
 	flushEvery = 5 * time.Second
 	forgetIn   = 90 * 24 * time.Hour // what was not seen for so long
+	doubtIn    = 24 * time.Hour      // what was seen once only, where there is no room left
 )
 
 // note counts a finding on a page; in enforce mode it was stopped.
@@ -66,12 +87,13 @@ func (s *Service) noteAs(v *visit, f finding, page string, stopped bool) {
 	defer s.drift.mu.Unlock()
 	seen, known := s.drift.found[f]
 	if !known {
-		if len(s.drift.found) >= maxWaiting {
+		if s.drift.found == nil {
+			s.drift.found, s.drift.waiting = map[finding]sighting{}, map[shelf]int{}
+		}
+		if s.drift.waiting[f.shelf()] >= maxWaiting {
 			return
 		}
-		if s.drift.found == nil {
-			s.drift.found = map[finding]sighting{}
-		}
+		s.drift.waiting[f.shelf()]++
 		seen.First = now
 	}
 	seen.Last = now
@@ -169,22 +191,6 @@ func (s *Service) Waiting(ctx context.Context, q db.Queryer) ([]WaitingCookie, e
 	return all, nil
 }
 
-// template makes a page's path fit to be kept: segments that may name a person
-// or a thing of one become "*", and it has a bounded length.
-func template(p string) string {
-	segments := strings.Split(limited(p, 200), "/")
-	for i, s := range segments {
-		digits := strings.IndexFunc(s, unicode.IsDigit) >= 0
-		if digits && len(s) > 2 || len(s) > 40 || strings.ContainsAny(s, "@%=;,") || strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r == 0xfffd }) {
-			segments[i] = "*"
-		}
-	}
-	if len(segments) > 6 {
-		segments = append(segments[:6], "*")
-	}
-	return strings.Join(segments, "/")
-}
-
 func limited(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\ufffd")
 	if len(s) <= n {
@@ -275,7 +281,7 @@ func readReports(w http.ResponseWriter, r *http.Request) ([]report, error) {
 // heed notes a report that is about another host and about a page of this site.
 func (s *Service) heed(v *visit, rep report) {
 	blocked, leads := addressOf(rep.Blocked)
-	if !leads || v.house(blocked) {
+	if !leads || v.house(blocked) || !isHost(blocked.host) {
 		return
 	}
 	page, err := url.Parse(rep.Document)
@@ -287,7 +293,7 @@ func (s *Service) heed(v *visit, rep report) {
 		directive, _, _ = strings.Cut(rep.Violated, " ")
 	}
 	s.note(v, finding{
-		Kind: "request", Subject: limited(blocked.host, 253), Detail: known(directive), Service: v.declares(blocked),
+		Kind: "request", Subject: blocked.host, Detail: known(directive), Service: v.declares(blocked),
 	}, page.Path)
 }
 

@@ -634,28 +634,6 @@ func TestReports(t *testing.T) {
 	})
 }
 
-// A flood of made-up reports fills neither memory nor table.
-func TestReportsAreBounded(t *testing.T) {
-	g := newRig(t, "observe", page)
-	g.DB = dbtest.Open(t, dbtest.Lite(t)("house"))
-	v := g.visit(httptest.NewRequest("GET", "https://"+siteHost+"/", nil))
-	for round := range 4 {
-		for i := range maxWaiting + 100 {
-			g.note(v, finding{Kind: "request", Subject: fmt.Sprintf("h%d-%d.test", round, i)}, "/")
-		}
-		if n := len(g.drift.found); n != maxWaiting {
-			t.Fatalf("%d findings in memory", n)
-		}
-		if err := g.flush(t.Context(), true); err != nil {
-			t.Fatal(err)
-		}
-	}
-	var n int
-	if err := g.DB.QueryRow(t.Context(), `select count(*) from drift`).Scan(&n); err != nil || n != maxRows {
-		t.Errorf("%d rows, want %d: %v", n, maxRows, err)
-	}
-}
-
 func TestTemplates(t *testing.T) {
 	if err := templatecheck.CheckHTML(pages.Template("drift", web.Backoffice), driftPage{}); err != nil {
 		t.Error(err)

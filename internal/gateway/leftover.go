@@ -18,11 +18,8 @@ func (s *Service) Leftover(r *http.Request, technology, name, page string) {
 	if v.site == nil {
 		return
 	}
-	if strings.Contains(name, "@") {
+	if strings.ContainsAny(name, "@ ") {
 		name = "*"
-	}
-	if technology == "cookie" {
-		technology = "" // as cookies of the site's answers are listed
 	}
 	f := finding{Kind: "cookie", Subject: limited(personal.ReplaceAllString(name, "*"), 100), Detail: technology}
 	s.note(v, f, page)
