@@ -17,13 +17,14 @@ type Limits struct {
 	Drain  time.Duration // for running requests, when the server stops
 
 	HeaderBytes int // of a request's first line and headers; net/http adds 4 KiB
+	Streams     int // requests at once on one HTTP/2 connection; 0 means 250
 }
 
 // DefaultLimits are the limits of "tillid serve"; docs/operate.md lists them.
 func DefaultLimits() Limits {
 	return Limits{
 		Header: 10 * time.Second, Read: 30 * time.Second, Write: 2 * time.Minute, Idle: 2 * time.Minute,
-		Drain: 20 * time.Second, HeaderBytes: 32 << 10,
+		Drain: 20 * time.Second, HeaderBytes: 32 << 10, Streams: 250,
 	}
 }
 
@@ -48,7 +49,14 @@ func (l Limits) server(h http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      l.Write,
 		IdleTimeout:       l.Idle,
 		MaxHeaderBytes:    l.HeaderBytes,
-		ErrorLog:          slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: l.Streams,
+			MaxReadFrameSize:     64 << 10,
+			WriteByteTimeout:     l.Write, // in which at least something must be taken
+			SendPingTimeout:      l.Idle,
+			PingTimeout:          l.Header,
+		},
+		ErrorLog: slog.NewLogLogger(quiet{log.Handler()}, slog.LevelDebug),
 	}
 }
 

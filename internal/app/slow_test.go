@@ -91,11 +91,11 @@ func drip(addr, once, drip string) error {
 func TestDefaultLimits(t *testing.T) {
 	want := Limits{
 		Header: 10 * time.Second, Read: 30 * time.Second, Write: 2 * time.Minute, Idle: 2 * time.Minute,
-		Drain: 20 * time.Second, HeaderBytes: 32 << 10,
+		Drain: 20 * time.Second, HeaderBytes: 32 << 10, Streams: 250,
 	}
 	for _, l := range []Limits{{}, want} {
 		srv := l.server(http.NotFoundHandler(), slog.New(slog.DiscardHandler))
-		got := Limits{srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout, l.orDefault().Drain, srv.MaxHeaderBytes}
+		got := Limits{srv.ReadHeaderTimeout, srv.ReadTimeout, srv.WriteTimeout, srv.IdleTimeout, l.orDefault().Drain, srv.MaxHeaderBytes, srv.HTTP2.MaxConcurrentStreams}
 		if got != want {
 			t.Errorf("got %+v", got)
 		}
