@@ -100,7 +100,7 @@ func TestEnquiry(t *testing.T) {
 	if code != 0 || !strings.Contains(plan, "enquiry") {
 		t.Errorf("retention plan beside the server: %d\n%s", code, plan)
 	}
-	staff.post(http.StatusSeeOther, "backoffice", at+"/close", "drop", "yes")
+	staff.post(http.StatusSeeOther, "backoffice", at+"/close", "drop", "yes", "now", "yes")
 	if a := staff.get("backoffice", at); a.StatusCode != http.StatusNotFound && a.StatusCode != http.StatusGone {
 		t.Errorf("the closed case answers %d", a.StatusCode)
 	}

@@ -266,7 +266,7 @@ func (k *killing) send(e *told, known bool) *deed {
 func (k *killing) close(e *told) *deed {
 	e.closed = true
 	return &deed{do: func(c *http.Client, d *deed) (bool, error) {
-		a, err := k.post(c, k.office()+"/enquiries/"+e.id+"/close", formType, "drop=yes", "Cookie", k.cookie)
+		a, err := k.post(c, k.office()+"/enquiries/"+e.id+"/close", formType, "drop=yes&now=yes", "Cookie", k.cookie)
 		if err != nil || a.StatusCode == http.StatusServiceUnavailable {
 			return false, err
 		}

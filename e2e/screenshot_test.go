@@ -151,7 +151,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	thanks := v.write(someone)
 	open := staff.enquiry(v.number(thanks))
 	closing := staff.enquiry(v.number(v.write(person{"Ea Prøve", "ea@example.dk", "Tak for sidst."})))
-	staff.post(http.StatusSeeOther, "backoffice", closing+"/close", "drop", "yes")
+	staff.post(http.StatusSeeOther, "backoffice", closing+"/close", "drop", "yes", "now", "yes")
 	gone := d.visitor(t, "da")
 	gone.write(person{"Uffe Borte", "uffe@example.dk", "Hej"})
 	gone.open("uffe@example.dk")
@@ -163,7 +163,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	last := v.write(person{"Ib Prøve", "ib@example.dk", "Må jeg ringe?"})
 	d.desk(t, "keep")
 	eventually(t, "the help desk has the enquiry", func() bool { return strings.Contains(v.get("processors", "/").body, "ib@example.dk") })
-	staff.post(http.StatusSeeOther, "backoffice", staff.enquiry(v.number(last))+"/close", "drop", "yes")
+	staff.post(http.StatusSeeOther, "backoffice", staff.enquiry(v.number(last))+"/close", "drop", "yes", "now", "yes")
 	eventually(t, "the help desk is caught", func() bool { return staff.get("backoffice", "/").page(t).Find("a.figure.broken").Length() > 0 })
 	link := v.link(someone.email)
 	user := staff.get("backoffice", "/users").page(t).Find(`a[href^="/users/"]`).AttrOr("href", "/users")
@@ -185,7 +185,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	add("nobody", "processors", "processors", "/")
 	add("nobody", "backoffice", "bo-sign-in", "/signin")
 	add("staff", "backoffice", "bo-overview", "/", "bo-enquiries", "/enquiries", "bo-enquiries-closed", "/enquiries?state=closed", "bo-case", open,
-		"bo-case-answered", answered, "bo-erasures", "/erasures", "bo-erasure", "/erasures/"+id, "bo-erasure-kept", kept, "bo-retention", "/retention",
+		"bo-case-answered", answered, "bo-entry", "/enquiries/new?form=callback", "bo-enquiries-mine", "/enquiries?state=mine", "bo-erasures", "/erasures", "bo-erasure", "/erasures/"+id, "bo-erasure-kept", kept, "bo-retention", "/retention",
 		"bo-consent", "/consent", "bo-consent-shown", shown, "bo-scan", "/scan", "bo-drift", "/drift", "bo-declaration", "/declaration", "bo-versions", "/versions", "bo-users", "/users",
 		"bo-user", user, "bo-version", "/versions/1", "bo-compare", "/versions/compare?from=1&to=1", "bo-work", "/work", "bo-retention-all", "/retention?days=36500",
 		"bo-audit", "/audit", "bo-log", "/log", "bo-account", "/account", "bo-error-404", "/nothing")

@@ -348,7 +348,7 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, Files: h.files, House: h.web, Log: h.Log, Now: h.Now,
-		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords,
+		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords, Colleagues: h.colleagues,
 	}
 	h.request = &request.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Connect: h.connect, Erase: h.erase, Ledger: h.ledger, Mail: h.mail,
@@ -384,6 +384,22 @@ func (h *House) claimHouseKey(_ context.Context, _ db.Queryer, ids []string) ([]
 		return []string{own}, nil
 	}
 	return nil, nil
+}
+
+// colleagues are the members of staff who may work on enquiries.
+func (h *House) colleagues(ctx context.Context) (all []intake.Colleague, err error) {
+	accounts, err := h.staff.Accounts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	users, err := h.staff.Users(ctx)
+	for _, u := range users {
+		own := slices.ContainsFunc(accounts, func(a staff.Account) bool { return a.ID == u.Account && a.Kind == staff.Staff })
+		if own && u.State == staff.Active && staff.May(web.Viewer{User: u.ID, Staff: true, Roles: u.Roles}, web.Enquiries) {
+			all = append(all, intake.Colleague{ID: u.ID, Name: u.UserName})
+		}
+	}
+	return all, err
 }
 
 // eraseRecords is erase.Records for features that may not know package erase.

@@ -31,11 +31,17 @@ func (s *Service) StaffRoutes() []web.Route {
 	}
 	return []web.Route{
 		at("GET /enquiries", s.showList),
+		at("POST /enquiries/search", s.search),
+		at("GET /enquiries/new", s.showEntry),
+		at("POST /enquiries/new", s.postEntry),
 		at("GET /enquiries/{id}", s.showCase),
 		at("GET /enquiries/{id}/file/{file}", s.getFile),
 		at("POST /enquiries/{id}/answer", s.postAnswer),
 		at("POST /enquiries/{id}/note", s.postNote),
 		at("POST /enquiries/{id}/close", s.postClose),
+		at("POST /enquiries/{id}/reopen", s.postReopen),
+		at("POST /enquiries/{id}/assign", s.postAssign),
+		at("POST /enquiries/{id}/call", s.postCall),
 		at("POST /enquiries/{id}/release", s.postRelease),
 	}
 }
@@ -43,19 +49,22 @@ func (s *Service) StaffRoutes() []web.Route {
 // listPage lists enquiries by state.
 type listPage struct {
 	web.Frame
-	Filter                    string
-	OpenN, ClosedN, AsideN    int
-	Rows                      []listRow
-	Page                      int
-	Newer, Older              string
-	Now                       time.Time
-	FilterOpen, FilterShut    bool
-	FilterAside, AnythingEver bool
+	Filter                  string
+	OpenN, ClosedN, AsideN  int
+	Rows                    []listRow
+	Page                    int
+	Newer, Older            string
+	Now                     time.Time
+	FilterOpen, FilterShut  bool
+	FilterAside, FilterMine bool
+	Searched                bool // the rows are those of a search
+	Forms                   []choiceView
 }
 
 type listRow struct {
 	row
 	Label   string
+	Who     string // who works on it
 	Overdue bool
 	DueText string
 }
@@ -70,18 +79,13 @@ func (s *Service) showList(w http.ResponseWriter, r *http.Request) error {
 		number = 0
 	}
 	p := listPage{Frame: s.House.Backoffice(r), Filter: filter, Page: number, Now: s.Now(),
-		FilterOpen: filter == "open", FilterShut: filter == "closed", FilterAside: filter == "aside"}
-	if p.OpenN, p.ClosedN, p.AsideN, err = counts(r.Context(), s.DB); err != nil {
-		return err
-	}
-	p.AnythingEver = p.OpenN+p.ClosedN+p.AsideN > 0
-	rows, err := list(r.Context(), s.DB, filter, number)
+		FilterOpen: filter == "open", FilterShut: filter == "closed", FilterAside: filter == "aside", FilterMine: filter == "mine"}
+	rows, err := list(r.Context(), s.DB, filter, web.ViewerOf(r.Context()).User, number)
 	if err != nil {
 		return err
 	}
-	for _, e := range rows {
-		e.Due = goes(e.enquiry, e.Due)
-		p.Rows = append(p.Rows, listRow{e, s.label(e.Form, p.Lang), e.Due.Before(s.Now()), s.clock(e.Due, p.Lang)})
+	if err := s.fillList(r.Context(), &p, rows); err != nil {
+		return err
 	}
 	page := func(n int) string {
 		return "/enquiries?" + url.Values{"state": {filter}, "page": {strconv.Itoa(n)}}.Encode()
@@ -93,6 +97,23 @@ func (s *Service) showList(w http.ResponseWriter, r *http.Request) error {
 		p.Older = page(number + 1)
 	}
 	return web.Render(w, http.StatusOK, pages(), "list", web.Backoffice, p)
+}
+
+// fillList puts enquiries into a page of the list, with how many there are of each kind.
+func (s *Service) fillList(ctx context.Context, p *listPage, rows []row) (err error) {
+	if p.OpenN, p.ClosedN, p.AsideN, err = counts(ctx, s.DB); err != nil {
+		return err
+	}
+	names, err := s.names(ctx)
+	if err != nil {
+		return err
+	}
+	for _, e := range rows {
+		e.Due = goes(e.enquiry, e.Due)
+		p.Rows = append(p.Rows, listRow{e, s.label(e.Form, p.Lang), names[e.Assignee], e.Due.Before(s.Now()), s.clock(e.Due, p.Lang)})
+	}
+	p.Forms = s.entryForms(p.Lang)
+	return nil
 }
 
 func (s *Service) label(form string, l text.Lang) string {
@@ -131,6 +152,12 @@ type casePage struct {
 	Language                      string
 	Answers                       []subject.Shown
 	Files                         []fileView
+	Assignee                      string
+	Colleagues                    []choiceView
+	Callable                      bool // there is a number to call
+	Outcomes                      []choiceView
+	Came                          string
+	Undo                          time.Time // until then closing can be taken back; zero: not any more
 	Past                          []pastView
 	CanAnswer                     bool
 	Draft                         string // an answer that was not accepted
@@ -204,7 +231,10 @@ func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, status int,
 	p.Path, p.Active = "/enquiries/"+e.ID, "/enquiries"
 	p.Form, p.Clock = s.label(e.Form, p.Lang), s.clock(p.Due, p.Lang)
 	p.Language = text.T(p.Lang, "intake.language."+string(e.Lang))
-	p.Answers = c.shown(p.Lang)
+	p.Answers, p.Came = c.shown(p.Lang), text.T(p.Lang, "intake.came."+e.Came)
+	if err := s.work(ctx, &p, c); err != nil {
+		return err
+	}
 	if f != nil {
 		p.Mistake = text.T(p.Lang, "fault."+f.ID, f.Args...)
 	}
@@ -217,7 +247,11 @@ func (s *Service) renderCase(w http.ResponseWriter, r *http.Request, status int,
 		return err
 	}
 	for _, h := range past {
-		p.Past = append(p.Past, pastView{text.T(p.Lang, "intake.past."+h.Kind), h.Name, h.At, h.Text})
+		what := text.T(p.Lang, "intake.past."+h.Kind)
+		if h.Outcome != "" {
+			what += ": " + text.T(p.Lang, "intake.outcome."+h.Outcome)
+		}
+		p.Past = append(p.Past, pastView{what, h.Name, h.At, h.Text})
 	}
 	if p.Unsent, err = s.Mail.Unsent(ctx, s.DB, e.ID); err != nil {
 		return err
@@ -320,24 +354,30 @@ func (s *Service) again(w http.ResponseWriter, r *http.Request, f *fault.Error, 
 }
 
 func (s *Service) postClose(w http.ResponseWriter, r *http.Request) error {
-	form, err := post(w, r, "drop")
+	form, err := post(w, r, "drop", "now")
 	if err != nil {
 		return err
 	}
-	err = s.Close(r.Context(), r.PathValue("id"), form.Get("drop") == "yes")
+	id := r.PathValue("id")
+	err = s.Close(r.Context(), id, Closing{Drop: form.Get("drop") == "yes", Now: form.Get("now") == "yes"})
 	if f := fault.Of(err); err != nil && f.Kind == fault.Conflict {
 		return s.again(w, r, f, "", "")
 	}
 	if err != nil {
 		return err
 	}
-	_, err = getEnquiry(r.Context(), s.DB, r.PathValue("id"))
-	if fault.Of(err).Kind == fault.NotFound {
+	_, err = getEnquiry(r.Context(), s.DB, id)
+	switch {
+	case err != nil && fault.Of(err).Kind == fault.NotFound:
 		web.Done(w, r, "/enquiries", "intake.done.deleted")
-		return nil
+	case err != nil:
+		return err
+	case form.Get("now") == "yes":
+		web.Done(w, r, "/enquiries?state=closed", "intake.done.closed")
+	default:
+		web.Done(w, r, "/enquiries/"+id, "intake.done.closing")
 	}
-	web.Done(w, r, "/enquiries?state=closed", "intake.done.closed")
-	return err
+	return nil
 }
 
 func (s *Service) postRelease(w http.ResponseWriter, r *http.Request) error {

@@ -10,6 +10,7 @@ import (
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/file"
+	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -25,6 +26,8 @@ type deed struct {
 	Name string `json:"name"` // user name at the time
 	Text string `json:"text,omitempty"`
 	Seed string `json:"seed,omitempty"` // of an answer's Message-ID
+
+	Outcome string `json:"outcome,omitempty"` // of a call
 }
 
 // happened is an event, opened.
@@ -171,13 +174,26 @@ func written(s string) (string, error) {
 	return s, nil
 }
 
-// Close closes an enquiry: the event case.closed happens to its record, and what
-// is then due is erased at once. While a letter of the enquiry waits to be sent,
-// closing would drop it: that must be asked for.
-func (s *Service) Close(ctx context.Context, id string, dropLetters bool) error {
-	e, err := getEnquiry(ctx, s.DB, id)
+// undoTime is how long closing can be taken back before what is then due is erased.
+const undoTime = time.Minute
+
+// Closing says how an enquiry is closed.
+type Closing struct {
+	Drop bool // letters that wait to be sent are dropped
+	Now  bool // nothing can be taken back
+}
+
+// Close closes an enquiry: a minute later, unless it is reopened before, the event
+// case.closed happens to its record, and what is then due is erased. While a letter of
+// the enquiry waits to be sent, closing would drop it: that must be asked for.
+func (s *Service) Close(ctx context.Context, id string, how Closing) error {
+	c, err := s.load(ctx, id)
 	if err != nil {
 		return err
+	}
+	at := s.Now()
+	if !how.Now {
+		at = at.Add(undoTime)
 	}
 	var record subject.Record
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -185,27 +201,78 @@ func (s *Service) Close(ctx context.Context, id string, dropLetters bool) error 
 		if err != nil {
 			return err
 		}
-		if unsent > 0 && !dropLetters {
+		if unsent > 0 && !how.Drop {
 			return fault.New(fault.Conflict, "An answer to this enquiry has not been sent yet.").
 				WithHint("Wait until it is sent, or close without sending it.").In("intake.unsent")
 		}
-		if _, err := mark(ctx, tx, id, "closed_at", s.Now()); err != nil {
+		if record, err = s.closeIn(ctx, tx, c, at); err != nil {
 			return err
 		}
-		for _, event := range closing(e.Kind) {
-			if record, err = s.Subjects.Trigger(ctx, tx, id, event); err != nil {
-				return err
-			}
+		if how.Now {
+			return nil
 		}
-		return nil
+		return job.Add(ctx, tx, closeJob, ref{id}, at, "")
 	})
+	if err != nil || record.Due.After(s.Now()) {
+		return err
+	}
+	return s.Erase(ctx, []subject.Record{record}, "closed")
+}
+
+// closeIn notes that an enquiry is closed, and that its event counts from a moment.
+func (s *Service) closeIn(ctx context.Context, tx *db.Tx, c enquiryCase, at time.Time) (record subject.Record, err error) {
+	id := c.enquiry.ID
+	first, err := mark(ctx, tx, id, "closed_at", s.Now())
+	if err == nil && first {
+		err = s.note(ctx, tx, c.key, "closed", by(ctx, ""))
+	}
+	if err != nil {
+		return record, err
+	}
+	for _, event := range closing(c.enquiry.Kind) {
+		if record, err = s.Subjects.TriggerAt(ctx, tx, id, event, at); err != nil {
+			return record, err
+		}
+	}
+	return record, nil
+}
+
+// eraseClosed erases an enquiry whose closing was not taken back.
+func (s *Service) eraseClosed(ctx context.Context, payload []byte) error {
+	var r ref
+	if err := json.Unmarshal(payload, &r); err != nil {
+		return fmt.Errorf("read payload: %w", err)
+	}
+	e, err := getEnquiry(ctx, s.DB, r.ID)
+	if fault.Of(err).Kind == fault.NotFound || err == nil && e.State != "closed" {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
-	if record.Due.After(s.Now()) {
-		return nil
+	record, err := s.Subjects.Get(ctx, s.DB, r.ID)
+	if err != nil || record.Triggered.IsZero() || record.Due.After(s.Now()) {
+		return err
 	}
 	return s.Erase(ctx, []subject.Record{record}, "closed")
+}
+
+// Reopen takes back that an enquiry was closed, while it exists.
+func (s *Service) Reopen(ctx context.Context, id string) error {
+	c, err := s.load(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		done, err := reopen(ctx, tx, id)
+		if err != nil || !done {
+			return err
+		}
+		if _, err := s.Subjects.Undo(ctx, tx, id); err != nil {
+			return err
+		}
+		return s.note(ctx, tx, c.key, "reopened", by(ctx, ""))
+	})
 }
 
 // closing lists the events that closing an enquiry is.

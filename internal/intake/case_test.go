@@ -66,7 +66,7 @@ func TestCase(t *testing.T) {
 		}
 		contains(t, labels, "Navn: Kanarie Prøvesen", "Åbnet 22. nov. 2026 kl. 14.05: En medarbejder", "Vores svar", "Intern note")
 
-		if w := h.staff(t, "POST", "/enquiries/"+id+"/close", nil); w.Header().Get("Location") != "/enquiries?done=intake.done.deleted" {
+		if w := h.staff(t, "POST", "/enquiries/"+id+"/close", url.Values{"now": {"yes"}}); w.Header().Get("Location") != "/enquiries?done=intake.done.deleted" {
 			t.Fatal(w.Code, w.Header(), w.Body)
 		}
 		for _, table := range []string{"enquiry", "enquiry_event", "mail"} {
@@ -91,7 +91,7 @@ func TestCloseLater(t *testing.T) {
 	h.submitForm(ok())
 	id := h.only(t)
 	contains(t, h.staff(t, "GET", "/enquiries/"+id+"?lang=da", nil).Body.String(), "begynder slettefristen at løbe", "Slettes 30 dage efter, at sagen er lukket.")
-	if err := h.Close(t.Context(), id, false); err != nil {
+	if err := h.Close(t.Context(), id, Closing{Now: true}); err != nil {
 		t.Fatal(err)
 	}
 	if len(h.erased) != 0 {
@@ -108,7 +108,7 @@ func TestEraseBeforeSending(t *testing.T) {
 		if err := h.Answer(t.Context(), id, "Hej"); err != nil {
 			t.Fatal(err)
 		}
-		if err := h.Close(t.Context(), id, true); err != nil {
+		if err := h.Close(t.Context(), id, Closing{Drop: true, Now: true}); err != nil {
 			t.Fatal(err)
 		}
 		h.drain(t)
@@ -172,7 +172,7 @@ func TestSwappedCiphertext(t *testing.T) {
 		t.Fatal(err)
 	}
 	failed := 0
-	rows, err := list(t.Context(), h.DB, "open", 0)
+	rows, err := list(t.Context(), h.DB, "open", "", 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -196,14 +196,15 @@ func TestTemplates(t *testing.T) {
 		{"form", web.Public, formPage{Frame: public}},
 		{"thanks", web.Public, thanksPage{Frame: public}},
 		{"list", web.Backoffice, listPage{Frame: office}},
+		{"entry", web.Backoffice, entryPage{formPage: formPage{Frame: office}}},
 		{"case", web.Backoffice, casePage{Frame: office, Answers: []subject.Shown{{}}}},
 	} {
 		if err := templatecheck.CheckHTML(pages.Template(c.name, c.layout), c.data); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
-	if n := len(pages.Names()); n != 4 {
-		t.Errorf("%d pages, 4 are checked", n)
+	if n := len(pages.Names()); n != 5 {
+		t.Errorf("%d pages, 5 are checked", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/db"
@@ -59,8 +60,11 @@ func (s *Service) Show(ctx context.Context, q db.Queryer, r subject.Record, l te
 	for _, h := range past {
 		when := text.Moment(l, h.At.In(s.Plan().Loc))
 		words := text.T(l, "intake.view.staff")
-		if h.Text != "" {
+		if h.Text != "" && h.Kind != "assigned" && h.Kind != "handed" { // a colleague's name is the colleague's
 			words = h.Text
+		}
+		if h.Outcome != "" {
+			words = strings.TrimSpace(text.T(l, "intake.outcome."+h.Outcome) + "\n" + h.Text)
 		}
 		v.Fields = append(v.Fields, subject.Shown{Label: text.T(l, "intake.view."+h.Kind, "At", when), Value: subject.Secret(words)})
 	}

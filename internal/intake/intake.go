@@ -47,6 +47,8 @@ type Service struct {
 	Now      func() time.Time
 	Secret   []byte // ≥ 32 bytes: signs form tokens and receipts' addresses
 
+	// Colleagues returns the members of staff who may work on enquiries.
+	Colleagues func(context.Context) ([]Colleague, error)
 	// Limit returns an error when a request's network sends too many forms.
 	Limit func(*http.Request) error
 	// Hand hands a record to a processor, in the transaction that stores it.
@@ -76,6 +78,9 @@ type submission struct {
 	trapped  bool
 	files    []file.File
 	sealKey  *subject.Key // of the record, when its files have arrived already
+
+	came     string    // how it came, when staff enter it; "" through a form
+	received time.Time // when it came, when staff enter it
 
 	filesToken string // names that record for a form that is shown again
 }
@@ -154,7 +159,10 @@ func (s *Service) store(ctx context.Context, in submission, idem string) (Receip
 	}
 	e := enquiry{
 		ID: key.Record, Form: in.form.ID, Kind: kindOf(in.form), Number: newNumber(), Idem: idem, State: "open", Quarantine: s.suspicion(in),
-		Lang: in.lang, Consents: consentNames(in.form, in.answers), Received: s.Now(), Sealed: sealed,
+		Lang: in.lang, Consents: consentNames(in.form, in.answers), Received: s.Now(), Sealed: sealed, Came: in.came,
+	}
+	if in.came != "" {
+		e.Received, e.Quarantine = in.received, ""
 	}
 	var receipt Receipt
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -233,7 +241,7 @@ func (s *Service) register(ctx context.Context, tx *db.Tx, e *enquiry, form *pol
 			recent++
 		}
 	}
-	if recent >= receiptsPerHour && e.Quarantine == "" {
+	if recent >= receiptsPerHour && e.Quarantine == "" && e.Came == "" {
 		e.Quarantine = "many"
 	}
 	return s.Subjects.Add(ctx, tx, subject.Record{

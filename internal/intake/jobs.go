@@ -12,7 +12,10 @@ import (
 	"github.com/tillid/tillid/internal/subject"
 )
 
-const receiptJob = "intake.receipt"
+const (
+	receiptJob = "intake.receipt"
+	closeJob   = "intake.close"
+)
 
 // asideKept is how long what looks like spam waits for a member of staff.
 const asideKept = 14 * 24 * time.Hour
@@ -23,7 +26,7 @@ type ref struct {
 
 // Jobs returns the work of the package by kind.
 func (s *Service) Jobs() map[string]func(context.Context, []byte) error {
-	return map[string]func(context.Context, []byte) error{receiptJob: s.sendReceipt}
+	return map[string]func(context.Context, []byte) error{receiptJob: s.sendReceipt, closeJob: s.eraseClosed}
 }
 
 // Periodic returns the work that is done again and again.

@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -26,9 +27,11 @@ type enquiry struct {
 	Leaf                         string
 	Promise                      ledger.Promise
 	Sealed                       []byte
+	Assignee                     string // id of the user who works on it, or ""
+	Came                         string // form, phone, letter, mail
 }
 
-const enquiryColumns = `id, form, kind, number, idem, state, quarantine, lang, consents, received_at, receipt_at, answered_at, closed_at, leaf, promise, sealed`
+const enquiryColumns = `assignee, came, id, form, kind, number, idem, state, quarantine, lang, consents, received_at, receipt_at, answered_at, closed_at, leaf, promise, sealed`
 
 // insertEnquiry stores e; stored is false when its idempotency key is taken.
 func insertEnquiry(ctx context.Context, tx *db.Tx, e enquiry) (stored bool, err error) {
@@ -36,9 +39,9 @@ func insertEnquiry(ctx context.Context, tx *db.Tx, e enquiry) (stored bool, err 
 	if err != nil {
 		return false, fmt.Errorf("write promise: %w", err)
 	}
-	res, err := tx.Exec(ctx, `insert into enquiry (id, form, kind, number, idem, state, quarantine, lang, consents, received_at, leaf, promise, sealed)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) on conflict (idem) do nothing`,
-		e.ID, e.Form, e.Kind, e.Number, e.Idem, e.State, e.Quarantine, string(e.Lang), strings.Join(e.Consents, " "), db.Time{Time: e.Received}, e.Leaf, string(promise), e.Sealed)
+	res, err := tx.Exec(ctx, `insert into enquiry (id, form, kind, number, idem, state, quarantine, lang, consents, received_at, leaf, promise, sealed, came, assignee)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) on conflict (idem) do nothing`,
+		e.ID, e.Form, e.Kind, e.Number, e.Idem, e.State, e.Quarantine, string(e.Lang), strings.Join(e.Consents, " "), db.Time{Time: e.Received}, e.Leaf, string(promise), e.Sealed, cmp.Or(e.Came, "form"), e.Assignee)
 	if err != nil {
 		return false, fmt.Errorf("insert enquiry: %w", err)
 	}
@@ -51,7 +54,7 @@ type scanner interface{ Scan(...any) error }
 func scanEnquiry(row scanner) (e enquiry, err error) {
 	var received, receipt, answered, closed db.Time
 	var lang, consents, promise string
-	err = row.Scan(&e.ID, &e.Form, &e.Kind, &e.Number, &e.Idem, &e.State, &e.Quarantine, &lang, &consents,
+	err = row.Scan(&e.Assignee, &e.Came, &e.ID, &e.Form, &e.Kind, &e.Number, &e.Idem, &e.State, &e.Quarantine, &lang, &consents,
 		&received, &receipt, &answered, &closed, &e.Leaf, &promise, &e.Sealed)
 	if err != nil {
 		return e, err
@@ -97,15 +100,32 @@ var filters = map[string]string{
 	"open":   `e.state = 'open' and e.quarantine = ''`,
 	"closed": `e.state = 'closed'`,
 	"aside":  `e.state = 'open' and e.quarantine <> ''`,
+	"mine":   `e.state = 'open' and e.quarantine = '' and e.assignee = $3`,
 }
 
 const pageSize = 50
 
-// list returns a page of enquiries, the longest waiting first.
-func list(ctx context.Context, q db.Queryer, filter string, page int) ([]row, error) {
-	rows, err := q.Query(ctx, `select e.id, e.form, e.kind, e.number, e.state, e.quarantine, e.lang, e.received_at, e.answered_at, r.due_at
-		from enquiry e join record r on r.id = e.id where `+filters[filter]+`
-		order by e.received_at, e.id limit $1 offset $2`, pageSize, page*pageSize)
+// list returns a page of enquiries, the longest waiting first; "mine" are those of user.
+func list(ctx context.Context, q db.Queryer, filter, user string, page int) ([]row, error) {
+	args := []any{pageSize, page * pageSize}
+	if filter == "mine" {
+		args = append(args, user)
+	}
+	return selectRows(ctx, q, filters[filter]+` order by e.received_at, e.id limit $1 offset $2`, args...)
+}
+
+// listOf returns those of the records that are enquiries, the newest first.
+func listOf(ctx context.Context, q db.Queryer, ids []string) ([]row, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	in, args := db.List(1, ids)
+	return selectRows(ctx, q, `e.id in `+in+` order by e.received_at desc, e.id`, args...)
+}
+
+func selectRows(ctx context.Context, q db.Queryer, where string, args ...any) ([]row, error) {
+	rows, err := q.Query(ctx, `select e.id, e.form, e.kind, e.number, e.state, e.quarantine, e.lang, e.received_at, e.answered_at, r.due_at, e.assignee, e.came
+		from enquiry e join record r on r.id = e.id where `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("list enquiries: %w", err)
 	}
@@ -115,7 +135,7 @@ func list(ctx context.Context, q db.Queryer, filter string, page int) ([]row, er
 		var r row
 		var lang string
 		var received, answered, due db.Time
-		if err := rows.Scan(&r.ID, &r.Form, &r.Kind, &r.Number, &r.State, &r.Quarantine, &lang, &received, &answered, &due); err != nil {
+		if err := rows.Scan(&r.ID, &r.Form, &r.Kind, &r.Number, &r.State, &r.Quarantine, &lang, &received, &answered, &due, &r.Assignee, &r.Came); err != nil {
 			return nil, fmt.Errorf("list enquiries: %w", err)
 		}
 		r.Lang, r.Received, r.Answered, r.Due = text.Lang(lang), received.Time, answered.Time, due.Time
@@ -178,6 +198,39 @@ func release(ctx context.Context, tx *db.Tx, id string) (done bool, err error) {
 	}
 	n, err := res.RowsAffected()
 	return n == 1, err
+}
+
+// reopen makes a closed enquiry an open one; done is false when it was open.
+func reopen(ctx context.Context, tx *db.Tx, id string) (done bool, err error) {
+	res, err := tx.Exec(ctx, `update enquiry set state = 'open', closed_at = null where id = $1 and state = 'closed'`, id)
+	if err != nil {
+		return false, fmt.Errorf("reopen enquiry: %w", err)
+	}
+	n, err := res.RowsAffected()
+	return n == 1, err
+}
+
+// assign gives an enquiry to a user, or to nobody, and returns who had it.
+func assign(ctx context.Context, tx *db.Tx, id, user string) (before string, err error) {
+	if err := tx.QueryRow(ctx, `select assignee from enquiry where id = $1`, id).Scan(&before); err != nil {
+		return "", fmt.Errorf("select assignee: %w", err)
+	}
+	if _, err := tx.Exec(ctx, `update enquiry set assignee = $2 where id = $1`, id, user); err != nil {
+		return "", fmt.Errorf("assign enquiry: %w", err)
+	}
+	return before, nil
+}
+
+// byNumber returns the id of the enquiry with a case number, or "".
+func byNumber(ctx context.Context, q db.Queryer, number string) (id string, err error) {
+	err = q.QueryRow(ctx, `select id from enquiry where number = $1`, number).Scan(&id)
+	if errors.Is(err, sql.ErrNoRows) {
+		return "", nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("find case number: %w", err)
+	}
+	return id, nil
 }
 
 // event is a row of table enquiry_event.

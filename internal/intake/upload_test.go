@@ -14,7 +14,6 @@ import (
 	"github.com/PuerkitoBio/goquery"
 
 	"github.com/tillid/tillid/internal/subject"
-	"github.com/tillid/tillid/internal/web"
 )
 
 // part is one input of a multipart form: a file when it has a file name.
@@ -60,17 +59,6 @@ func page(tb testing.TB, w *httptest.ResponseRecorder) *goquery.Document {
 	return d
 }
 
-// staffGet asks for a page of the Backoffice as a member of staff.
-func (h *house) staffGet(path string) *httptest.ResponseRecorder {
-	mux := http.NewServeMux()
-	for _, r := range h.StaffRoutes() {
-		mux.Handle(r.Pattern, web.Wrap(h.Log, r.Handler))
-	}
-	w := httptest.NewRecorder()
-	mux.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
-	return w
-}
-
 // A file is stored with its enquiry and nothing else, comes back byte for byte, is noted
 // when staff fetch it, and goes with the enquiry. Rows: C1, C4, E3.
 func TestFiles(t *testing.T) {
@@ -79,20 +67,20 @@ func TestFiles(t *testing.T) {
 		if w.Code != http.StatusSeeOther {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
-		rows, err := list(t.Context(), h.DB, "open", 0)
+		rows, err := list(t.Context(), h.DB, "open", "", 0)
 		if err != nil || len(rows) != 1 {
 			t.Fatal(err, rows)
 		}
 		id := rows[0].ID
-		link := page(t, h.staffGet("/enquiries/"+id)).Find(`a[download]`)
+		link := page(t, h.staff(t, "GET", "/enquiries/"+id, nil)).Find(`a[download]`)
 		if link.Text() != "mit brev.pdf" {
 			t.Errorf("the case shows %q", link.Text())
 		}
-		got := h.staffGet(link.AttrOr("href", ""))
+		got := h.staff(t, "GET", link.AttrOr("href", ""), nil)
 		if got.Code != 200 || got.Body.String() != pdfFile || !strings.HasPrefix(got.Header().Get("Content-Disposition"), "attachment") {
 			t.Errorf("%d %v %q", got.Code, got.Header(), got.Body)
 		}
-		if past := page(t, h.staffGet("/enquiries/"+id)).Find("#past + table").Text(); !strings.Contains(past, "mit brev.pdf") {
+		if past := page(t, h.staff(t, "GET", "/enquiries/"+id, nil)).Find("#past + table").Text(); !strings.Contains(past, "mit brev.pdf") {
 			t.Errorf("fetching is not noted: %s", past)
 		}
 		record, err := h.Subjects.Get(t.Context(), h.DB, id)
@@ -103,7 +91,7 @@ func TestFiles(t *testing.T) {
 		if err != nil || !strings.Contains(revealed(view), "mit brev.pdf (1 KB)") {
 			t.Errorf("the person does not see it: %v %s", err, revealed(view))
 		}
-		if err := h.Close(t.Context(), id, true); err != nil {
+		if err := h.Close(t.Context(), id, Closing{Drop: true, Now: true}); err != nil {
 			t.Fatal(err)
 		}
 		if n := h.count(t, "file") + h.count(t, "file_chunk") + h.count(t, "enquiry"); n != 0 {

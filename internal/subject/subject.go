@@ -204,6 +204,11 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, r Record) (Record, error) 
 // now, and sets when it goes. An event that the record's rule does not wait for
 // changes nothing.
 func (s *Service) Trigger(ctx context.Context, tx *db.Tx, recordID, event string) (Record, error) {
+	return s.TriggerAt(ctx, tx, recordID, event, s.Now())
+}
+
+// TriggerAt is Trigger for an event that counts from a moment, now or soon.
+func (s *Service) TriggerAt(ctx context.Context, tx *db.Tx, recordID, event string, at time.Time) (Record, error) {
 	r, err := s.Get(ctx, tx, recordID)
 	if err != nil {
 		return Record{}, err
@@ -213,7 +218,23 @@ func (s *Service) Trigger(ctx context.Context, tx *db.Tx, recordID, event string
 	if rule == nil || rule.Trigger != event {
 		return r, nil
 	}
-	r.Triggered = s.Now()
+	r.Triggered = at
+	r.Due = plan.Due(rule, r.Received, r.Triggered)
+	return r, updateDue(ctx, tx, r)
+}
+
+// Undo takes back that a record's event happened: it goes at its latest date again.
+func (s *Service) Undo(ctx context.Context, tx *db.Tx, recordID string) (Record, error) {
+	r, err := s.Get(ctx, tx, recordID)
+	if err != nil {
+		return Record{}, err
+	}
+	plan := s.Plan()
+	rule := plan.Rule(r.Rule)
+	if rule == nil || rule.Trigger == "received" {
+		return r, nil
+	}
+	r.Triggered = time.Time{}
 	r.Due = plan.Due(rule, r.Received, r.Triggered)
 	return r, updateDue(ctx, tx, r)
 }
