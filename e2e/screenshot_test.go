@@ -165,11 +165,13 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	eventually(t, "the help desk has the enquiry", func() bool { return strings.Contains(v.get("processors", "/").body, "ib@example.dk") })
 	staff.post(http.StatusSeeOther, "backoffice", staff.enquiry(v.number(last))+"/close", "drop", "yes", "now", "yes")
 	eventually(t, "the help desk is caught", func() bool { return staff.get("backoffice", "/").page(t).Find("a.figure.broken").Length() > 0 })
+	rights := staff.rights(t)
 	link := v.link(someone.email)
 	user := staff.get("backoffice", "/users").page(t).Find(`a[href^="/users/"]`).AttrOr("href", "/users")
 	kept := staff.get("backoffice", "/erasures").page(t).Find("td a").First().AttrOr("href", "/erasures")
 	shown := staff.get("backoffice", "/consent").page(t).Find(`a[href^="/consent/shown/"]`).AttrOr("href", "/consent")
 	set := map[string]shot{}
+	maps.Copy(set, rights)
 	add := func(as, host string, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			set[pairs[i]] = shot{as: as, host: host, path: pairs[i+1]}

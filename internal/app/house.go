@@ -319,11 +319,12 @@ func (h *House) wireBase(f *folder) {
 	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
 	h.files = &file.Service{DB: f.db, Keys: f.keys, Now: h.Now, Log: h.Log}
 	h.files.Scanner, _ = h.settings.scanner() //nolint:errcheck // as above
-	h.mail = &mail.Service{DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
+	f.keys.Paused = func(ctx context.Context, record string) (bool, error) { return h.subjects.IsPaused(ctx, f.db, record) }
+	h.mail = &mail.Service{Paused: h.subjects.IsPaused, DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
 }
 
 func (h *House) wireForgetting(f *folder) {
-	h.connect = &connect.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Processors: map[string]connect.Processor{}, Now: h.Now, Log: h.Log, Record: h.subjects.Get}
+	h.connect = &connect.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Processors: map[string]connect.Processor{}, Now: h.Now, Log: h.Log, Record: h.subjects.Get, Paused: h.subjects.IsPaused}
 	h.erase = &erase.Service{
 		DB: f.db, Subject: h.subjects, Keys: f.keys, Connect: h.connect, Ledger: h.ledger,
 		Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web,
@@ -341,9 +342,7 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
-		Audit: func(ctx context.Context, tx *db.Tx, act, object string) error {
-			return h.staff.Audit(ctx, tx, staff.Entry{Act: act, Object: object})
-		},
+		Audit: h.audit,
 		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
 	}
 	h.intake = &intake.Service{
@@ -353,6 +352,7 @@ func (h *House) wirePublic(f *folder) {
 	h.request = &request.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Connect: h.connect, Erase: h.erase, Ledger: h.ledger, Mail: h.mail,
 		House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.visitor,
+		Audit: h.audit,
 	}
 	holders := []subject.Holder{h.intake, h.consent, h.request}
 	h.erase.Holders, h.request.Holders = holders, holders
@@ -406,6 +406,11 @@ func (h *House) colleagues(ctx context.Context) (all []intake.Colleague, err err
 func (h *House) eraseRecords(ctx context.Context, records []subject.Record, reason string) error {
 	_, err := h.erase.Records(ctx, records, erase.Reason{Kind: erase.Kind(reason)})
 	return err
+}
+
+// audit notes an act of a member of staff, for features that may not know package staff.
+func (h *House) audit(ctx context.Context, tx *db.Tx, act, object string) error {
+	return h.staff.Audit(ctx, tx, staff.Entry{Act: act, Object: object})
 }
 
 // visitor returns the person behind the choice cookie's random id.

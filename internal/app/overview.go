@@ -113,9 +113,18 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 	return list
 }
 
-// openRequests lists people's requests that are not yet answered: what they
-// asked to have erased and a processor still holds. Access is answered at once.
+// openRequests lists people's requests that are not yet answered: the cases that staff
+// decide, and what people erased themselves and a processor still holds.
 func (h *House) openRequests(ctx context.Context, l text.Lang, o *staff.Overview) error {
+	waiting, err := h.request.Waiting(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range waiting {
+		o.Requests = append(o.Requests, staff.Deadline{
+			Label: text.T(l, "request.kind."+string(w.Kind)) + " " + w.Number, Path: "/requests/" + w.ID, Days: w.Days, Due: w.Due,
+		})
+	}
 	cases, err := h.erase.Cases(ctx, 200)
 	if err != nil {
 		return err

@@ -30,6 +30,9 @@ type Service struct {
 	// Consented reports whether the person's consent to a hand-over is on record;
 	// nil: never. Only engagements that are declared consent_only ask.
 	Consented func(ctx context.Context, q db.Queryer, r subject.Record, engagement string) (bool, error)
+	// Paused reports whether a record's use is restricted (Art. 18); nil: never. Then
+	// nothing is queued, and what is queued waits.
+	Paused func(ctx context.Context, q db.Queryer, record string) (bool, error)
 }
 
 // State is how far a handover has come.
@@ -84,6 +87,11 @@ func (s *Service) Hand(ctx context.Context, tx *db.Tx, r subject.Record, engagem
 		return fault.New(fault.Denied, "The purpose %q is not declared for the engagement %q.", r.Purpose, engagement).
 			WithHint("Declare it under engagements in tillid.yaml, or do not hand it over.").In("connect.undeclared")
 	}
+	if paused, err := s.paused(ctx, tx, r.ID); err != nil {
+		return err
+	} else if paused {
+		return subject.Restricted()
+	}
 	if e.ConsentOnly {
 		if err := s.consented(ctx, tx, r, engagement); err != nil {
 			return err
@@ -121,6 +129,16 @@ func (s *Service) consented(ctx context.Context, tx *db.Tx, r subject.Record, en
 	return nil
 }
 
+func (s *Service) paused(ctx context.Context, q db.Queryer, record string) (bool, error) {
+	if s.Paused == nil {
+		return false, nil
+	}
+	return s.Paused(ctx, q, record)
+}
+
+// pausedLook is how long what waits for a restriction to end waits before it looks again.
+const pausedLook = time.Hour
+
 func channelOf(e *policy.Engagement) string {
 	if e.Connector != nil {
 		return e.Connector.Kind
@@ -138,6 +156,11 @@ func (s *Service) send(ctx context.Context, payload []byte) error {
 	h, ok, err := handoverByID(ctx, s.DB, p.Handover)
 	if err != nil || !ok || h.State == Sent || h.State == Refused {
 		return err // erased meanwhile, or done
+	}
+	if paused, err := s.paused(ctx, s.DB, h.Record); err != nil {
+		return err
+	} else if paused {
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return job.Add(ctx, tx, SendJob, p, s.Now().Add(pausedLook), "") })
 	}
 	processor := s.Processors[h.Engagement]
 	if processor == nil {

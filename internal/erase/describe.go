@@ -101,7 +101,7 @@ func (line Line) Describe(l text.Lang) string {
 
 // Code returns why a task is in its state, in words; "" when there is nothing to say.
 func Code(l text.Lang, code string) string {
-	known := []string{stillPresent, byHand, neverSent, noConnector, noAnswer, noDeletion, unreachable, searchPending}
+	known := []string{stillPresent, byHand, neverSent, noConnector, noAnswer, noDeletion, unreachable, searchPending, restriction}
 	kinds, searched := strings.CutPrefix(code, "searched_by:")
 	switch {
 	case searched:

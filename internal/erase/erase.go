@@ -311,8 +311,15 @@ func (s *Service) applyOne(ctx context.Context, tx *db.Tx, c *Case, step Step, t
 	if err != nil {
 		return false, err
 	}
-	if held {
+	paused, err := s.paused(ctx, tx, c.Reason, []string{r.ID})
+	if err != nil {
+		return false, err
+	}
+	if held || paused[r.ID] {
 		t.State, t.Code = Blocked, hold.ID
+		if !held {
+			t.Code = restriction
+		}
 		return false, nil
 	}
 	receipt, err := s.holder(r.Holder).Apply(ctx, tx, r, step.Act)

@@ -39,6 +39,10 @@ func (s *Service) PlanFor(ctx context.Context, records []subject.Record, why Rea
 	if err != nil {
 		return nil, err
 	}
+	paused, err := s.paused(ctx, s.DB, why, ids)
+	if err != nil {
+		return nil, err
+	}
 	steps := make([]Step, len(records))
 	for i, r := range records {
 		if s.holder(r.Holder) == nil {
@@ -52,12 +56,35 @@ func (s *Service) PlanFor(ctx context.Context, records []subject.Record, why Rea
 		}
 		if hold, ok := holding(holds, r); ok {
 			step.State, step.Code = Blocked, hold.ID
+		} else if paused[r.ID] {
+			step.State, step.Code = Blocked, restriction
 		} else if law, until := floor(plan, r); until.After(now) {
 			step.State, step.Code, step.Until = Retained, law, until
 		}
 		steps[i] = step
 	}
 	return steps, nil
+}
+
+// restriction is the code of what is not deleted because its person wants it kept (Art. 18).
+const restriction = "restriction"
+
+// paused returns which records no rule may delete now. Their person may.
+func (s *Service) paused(ctx context.Context, q db.Queryer, why Reason, ids []string) (map[string]bool, error) {
+	paused := map[string]bool{}
+	if why.Kind == Request {
+		return paused, nil
+	}
+	for some := range slices.Chunk(ids, 500) {
+		found, err := s.Subject.Restrictions(ctx, q, some)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range found {
+			paused[r.Record] = true
+		}
+	}
+	return paused, nil
 }
 
 // act is how a record goes: a rule may make it impersonal instead; a person who

@@ -64,10 +64,15 @@ func (l *Law) Extended(received time.Time, loc *time.Location) time.Time {
 
 // DueIn returns the last second of a period of whole months from received, as Due counts it.
 func (l *Law) DueIn(months int, received time.Time, loc *time.Location) time.Time {
+	return l.period(months, received, 0, loc)
+}
+
+// period is DueIn with days in which the period did not run.
+func (l *Law) period(months int, received time.Time, days int, loc *time.Location) time.Time {
 	y, m, d := received.In(loc).Date()
 	first := time.Date(y, m+time.Month(months), 1, 0, 0, 0, 0, time.UTC)
 	last := first.AddDate(0, 1, -1).Day()
-	due := first.AddDate(0, 0, min(d, last)-1)
+	due := first.AddDate(0, 0, min(d, last)-1+days)
 	for !l.WorkingDay(due) {
 		due = due.AddDate(0, 0, 1)
 	}

@@ -50,6 +50,11 @@ func (s *Service) send(ctx context.Context, id string) error {
 	if err != nil || !ok {
 		return err // sent, dropped or refused before
 	}
+	if paused, err := s.paused(ctx, s.DB, l.Record); err != nil {
+		return err
+	} else if paused {
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return job.Add(ctx, tx, sendJob, ref{id}, s.Now().Add(time.Hour), "") })
+	}
 	key, err := s.Keys.Get(ctx, id)
 	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Gone {
 		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return remove(ctx, tx, id) })

@@ -34,6 +34,10 @@ type Service struct {
 	Relay string // smtp://host:port, smtps://host; user and password may stand in it; see relay.go
 	Now   func() time.Time
 	Log   *slog.Logger
+
+	// Paused reports whether a record's use is restricted (Art. 18); nil: never. Then no
+	// letter about it is taken, and those that wait go on waiting.
+	Paused func(ctx context.Context, q db.Queryer, record string) (bool, error)
 }
 
 // Message is one letter to one person.
@@ -69,6 +73,11 @@ func (s *Service) Queue(ctx context.Context, tx *db.Tx, m Message, key *subject.
 	if err := m.check(); err != nil {
 		return err
 	}
+	if paused, err := s.paused(ctx, tx, m.RefRecord); err != nil {
+		return err
+	} else if paused {
+		return subject.Restricted()
+	}
 	if m.MessageID == "" {
 		m.MessageID = s.MessageID(key.Record)
 	}
@@ -81,6 +90,13 @@ func (s *Service) Queue(ctx context.Context, tx *db.Tx, m Message, key *subject.
 		return err
 	}
 	return job.Add(ctx, tx, sendJob, ref{l.ID}, s.Now(), "mail:"+l.ID)
+}
+
+func (s *Service) paused(ctx context.Context, q db.Queryer, record string) (bool, error) {
+	if s.Paused == nil || record == "" {
+		return false, nil
+	}
+	return s.Paused(ctx, q, record)
 }
 
 // MessageID returns the Message-ID that belongs to seed: always the same, so that

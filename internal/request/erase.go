@@ -165,7 +165,7 @@ func (s *Service) postErase(w http.ResponseWriter, r *http.Request) error {
 // the log and the certificate, but no record: it would be about a person who is gone.
 func (s *Service) eraseAll(ctx context.Context, persons []subject.PersonID) (first erase.CaseID, err error) {
 	for _, p := range persons {
-		if err := s.log(ctx, p, kindErasure); err != nil {
+		if err := s.log(ctx, p, string(policy.Erasure)); err != nil {
 			return "", err
 		}
 		id, err := s.Erase.Person(ctx, p, erase.Reason{Kind: erase.Request})
@@ -195,7 +195,7 @@ func (s *Service) eraseOne(ctx context.Context, r subject.Record) (erase.CaseID,
 	if err != nil {
 		return "", err
 	}
-	return id, s.note(ctx, r.Person, kindErasure, stateRunning, details{Case: string(id)})
+	return id, s.atOnce(ctx, r.Person, policy.Erasure, details{Case: string(id)})
 }
 
 // erasedPage shows how far an erasure is. Whoever has its address may see it: it

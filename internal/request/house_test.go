@@ -36,6 +36,8 @@ type house struct {
 	Room   *mail.Room
 	Runner *job.Runner
 	Public http.Handler
+	Office http.Handler
+	acts   []string // of staff, in the order of the audit trail
 	Output *buffer
 
 	mu      sync.Mutex
@@ -124,8 +126,9 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	site := &web.House{Plan: current}
 	subjects := &subject.Service{DB: data, Keys: keys, Plan: current, Now: h.now, Index: bytes.Repeat([]byte{9}, 32)}
 	l := &ledger.Log{DB: data, Origin: "test", Signer: signer, Now: h.now}
-	letters := &mail.Service{DB: data, Keys: keys, From: "Prøve A/S <kontakt@proeve.example>", Relay: h.Room.Relay(), Now: h.now, Log: log}
-	conn := &connect.Service{DB: data, Keys: keys, Plan: current, Now: h.now, Log: log, Record: subjects.Get}
+	keys.Paused = func(ctx context.Context, record string) (bool, error) { return subjects.IsPaused(ctx, data, record) }
+	letters := &mail.Service{Paused: subjects.IsPaused, DB: data, Keys: keys, From: "Prøve A/S <kontakt@proeve.example>", Relay: h.Room.Relay(), Now: h.now, Log: log}
+	conn := &connect.Service{DB: data, Keys: keys, Plan: current, Now: h.now, Log: log, Record: subjects.Get, Paused: subjects.IsPaused}
 	er := &erase.Service{DB: data, Subject: subjects, Keys: keys, Connect: conn, Ledger: l, Plan: current, Now: h.now, Log: log, Controller: "test", House: site}
 	h.Intake = &intake.Service{
 		DB: data, Plan: current, Subjects: subjects, Ledger: l, Mail: letters, House: site, Log: log, Now: h.now, Secret: secret, Hand: conn.Hand,
@@ -133,6 +136,7 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	conn.Fields, conn.Consented = h.Intake.Fields, h.Intake.Consented
 	h.Service = &Service{
 		DB: data, Plan: current, Subjects: subjects, Connect: conn, Erase: er, Ledger: l, Mail: letters, House: site, Log: log, Now: h.now, Secret: secret,
+		Audit: func(_ context.Context, _ *db.Tx, act, _ string) error { h.acts = append(h.acts, act); return nil },
 		VisitorPerson: func(*http.Request) (subject.PersonID, bool) { return h.visitor, h.visitor != "" },
 	}
 	h.Holders = []subject.Holder{h.Intake, h.Service}
@@ -145,6 +149,11 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	h.PublicRoutes(mux)
 	h.Intake.PublicRoutes(mux)
 	h.Public = mux
+	office := http.NewServeMux()
+	for _, r := range append(h.StaffRoutes(), h.Intake.StaffRoutes()...) {
+		office.Handle(r.Pattern, web.Wrap(log, r.Handler))
+	}
+	h.Office = office
 }
 
 func each(t *testing.T, f func(t *testing.T, h *house)) {
@@ -270,3 +279,39 @@ func (h *house) noCanary(tb testing.TB) {
 type policyPlan = policy.Plan
 
 func lite(tb testing.TB) *house { return newHouse(tb, dbtest.Lite(tb)) }
+
+// staff does something in the Backoffice as a member of staff.
+func (h *house) staff(method, path string, v url.Values) *httptest.ResponseRecorder {
+	r := httptest.NewRequest(method, "http://backoffice.localhost"+path, strings.NewReader(v.Encode()))
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Accept-Language", "da")
+	r = r.WithContext(web.WithViewer(r.Context(), web.Viewer{User: "u1", UserName: "astrid", Staff: true, Roles: []string{"staff"}}))
+	w := httptest.NewRecorder()
+	h.Office.ServeHTTP(w, r)
+	return w
+}
+
+// does posts as a member of staff and wants it to be done.
+func (h *house) does(tb testing.TB, path string, kv ...string) string {
+	tb.Helper()
+	v := url.Values{}
+	for i := 0; i < len(kv); i += 2 {
+		v.Add(kv[i], kv[i+1])
+	}
+	w := h.staff(http.MethodPost, path, v)
+	if w.Code != http.StatusSeeOther {
+		tb.Fatalf("POST %s: %d %s", path, w.Code, w.Body)
+	}
+	to, _, _ := strings.Cut(w.Header().Get("Location"), "?")
+	return to
+}
+
+// sees returns a page of the Backoffice.
+func (h *house) sees(tb testing.TB, path string) string {
+	tb.Helper()
+	w := h.staff(http.MethodGet, path, nil)
+	if w.Code != http.StatusOK || strings.Contains(w.Body.String(), "⟦") {
+		tb.Fatalf("GET %s: %d %s", path, w.Code, w.Body)
+	}
+	return w.Body.String()
+}

@@ -29,6 +29,7 @@ func (s *Service) Periodic() []job.Periodic {
 	return []job.Periodic{
 		{Name: "request.sweep", Every: 10 * time.Minute, Run: s.sweep},
 		{Name: "request.settle", Every: 10 * time.Minute, Run: s.settle},
+		{Name: "request.lift", Every: 10 * time.Minute, Run: s.liftDue},
 	}
 }
 
@@ -120,51 +121,49 @@ func (s *Service) sweep(ctx context.Context) error {
 	return s.Subjects.Keys.Destroy(ctx, free...)
 }
 
-// settle marks requests answered whose erasure has ended everywhere.
+// settle goes on with cases whose erasure has ended: those of the portal are closed, those
+// that staff decided go on to the answer.
 func (s *Service) settle(ctx context.Context) error {
-	open, err := running(ctx, s.DB)
+	open, err := selectRequests(ctx, s.DB, `where state = 'executing' order by due_at, id limit 500`)
 	if err != nil {
 		return err
 	}
 	for _, r := range open {
-		d, err := s.details(ctx, r)
+		w, err := s.load(ctx, r.ID)
+		if k := fault.Of(err).Kind; err != nil && (k == fault.NotFound || k == fault.Gone) {
+			continue // erased meanwhile
+		}
 		if err != nil {
 			return err
 		}
-		c, err := s.Erase.Case(ctx, erase.CaseID(d.Case))
-		if err != nil {
-			return err
-		}
-		if c.State != erase.Ended {
-			continue
-		}
-		err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-			if err := settleRequest(ctx, tx, r.ID); err != nil {
-				return err
-			}
-			_, err := s.Subjects.Trigger(ctx, tx, r.ID, ended)
-			return err
-		})
-		if err != nil {
+		if err := s.settleOne(ctx, w); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// details opens a request.
-func (s *Service) details(ctx context.Context, r request) (details, error) {
-	var d details
-	key, err := s.Subjects.Keys.Get(ctx, r.ID)
-	if err != nil {
-		return d, err
+func (s *Service) settleOne(ctx context.Context, w work) error {
+	id, staff := w.details.Case, false
+	for _, h := range w.past {
+		if h.Kind == "erasing" {
+			id, staff = h.Case, true
+		}
 	}
-	plain, err := key.Open(requestPlace(r.ID), r.Sealed)
-	if err != nil {
-		return d, fmt.Errorf("open request %s: %w", r.ID, err)
+	if id == "" {
+		return nil
 	}
-	if err := json.Unmarshal(plain, &d); err != nil {
-		return d, fmt.Errorf("read request %s: %w", r.ID, err)
+	c, err := s.Erase.Case(ctx, erase.CaseID(id))
+	if err != nil || c.State != erase.Ended {
+		return err
 	}
-	return d, nil
+	return s.act(ctx, w, "erased", deed{Case: id}, func(r *request) error {
+		if c.Result == erase.Partly || r.Outcome == "" {
+			r.Outcome = outcome(c.Result)
+		}
+		if staff {
+			return r.move(answering)
+		}
+		return r.end(r.Outcome, s.Now())
+	}, nil)
 }

@@ -47,7 +47,11 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 
 // form reads a post that may carry the names of known only.
 func form(w http.ResponseWriter, r *http.Request, known ...string) (url.Values, error) {
-	values, err := web.DecodeForm(w, r, postLimit)
+	return formOf(w, r, postLimit, known...)
+}
+
+func formOf(w http.ResponseWriter, r *http.Request, limit int64, known ...string) (url.Values, error) {
+	values, err := web.DecodeForm(w, r, limit, "accept", "record") // boxes that are ticked may be several
 	if err != nil {
 		return nil, err
 	}

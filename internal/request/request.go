@@ -14,12 +14,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/tillid/tillid/internal/connect"
@@ -55,21 +55,21 @@ type Service struct {
 	// VisitorPerson returns the person behind the visitor id that a browser
 	// holds; ok is false when it holds none.
 	VisitorPerson func(*http.Request) (subject.PersonID, bool)
+	// Audit notes an act of a member of staff, in the transaction of the act.
+	Audit func(ctx context.Context, tx *db.Tx, act, object string) error
+
+	packs sync.Map // law packs by the hash of the declaration that names them
 }
 
 const (
-	holder       = "request"
-	linkLife     = 30 * time.Minute
-	sessionIdle  = 30 * time.Minute
-	sessionLife  = 8 * time.Hour
-	asksPerHour  = 3
-	askKept      = time.Hour
-	linkJob      = "request.link"
-	kindAccess   = "access"
-	kindErasure  = "erasure"
-	stateDone    = "answered"
-	stateRunning = "running"
-	ended        = "case.closed" // the event of a request that has been answered
+	holder      = "request"
+	linkLife    = 30 * time.Minute
+	sessionIdle = 30 * time.Minute
+	sessionLife = 8 * time.Hour
+	asksPerHour = 3
+	askKept     = time.Hour
+	linkJob     = "request.link"
+	ended       = "case.closed" // the event of a request that has been answered
 )
 
 // newToken returns a random token of 256 bits.
@@ -132,13 +132,7 @@ func (s *Service) redeem(ctx context.Context, token string) (session string, ok 
 	if err != nil || !ok {
 		return "", false, err
 	}
-	return session, true, s.note(ctx, person, kindAccess, stateDone, details{})
-}
-
-// details is what the sealed column of a request holds.
-type details struct {
-	Nonce []byte `json:"nonce"`
-	Case  string `json:"case,omitempty"` // of an erasure
+	return session, true, s.atOnce(ctx, person, policy.Access, details{})
 }
 
 // log writes a leaf about a request and keeps nothing else of it.
@@ -162,51 +156,25 @@ func newNonce() []byte {
 	return nonce
 }
 
-// note logs a request: a leaf in the log and, where a purpose for requests is
-// declared, a record of it about the person.
-func (s *Service) note(ctx context.Context, p subject.PersonID, kind, state string, d details) error {
-	purpose := purposeOf(s.Plan())
-	if purpose == nil {
-		return s.log(ctx, p, kind)
+// atOnce notes a request that the portal answers by itself: a leaf in the log and, where
+// a purpose for requests is declared, a case about the person that is closed. With an
+// erasure, it is closed when that has ended everywhere.
+func (s *Service) atOnce(ctx context.Context, p subject.PersonID, kind policy.Right, d details) error {
+	if purposeOf(s.Plan()) == nil {
+		return s.log(ctx, p, string(kind))
 	}
-	d.Nonce = newNonce()
-	id := db.NewID()
-	keys, err := s.Subjects.Keys.New(ctx, id)
+	keys, err := s.Subjects.Keys.New(ctx, db.NewID())
 	if err != nil {
 		return fmt.Errorf("make key of a request: %w", err)
 	}
+	r := request{Kind: kind, State: closed, Outcome: granted, Channel: "portal", Lang: s.Plan().Languages[0], Closed: s.Now()}
+	if d.Case != "" {
+		r.State, r.Outcome, r.Closed = executing, "", time.Time{}
+	}
 	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-		promise, err := s.Ledger.Append(ctx, tx, s.leaf(d.Nonce, p, kind))
-		if err != nil {
-			return err
-		}
-		return s.keep(ctx, tx, keys[0], p, purpose, request{ID: id, Kind: kind, State: state, At: s.Now(), Leaf: promise.LeafID}, d)
+		_, err := s.file(ctx, tx, keys[0], p, r, d)
+		return err
 	})
-}
-
-// keep stores a request as a record about its person.
-func (s *Service) keep(ctx context.Context, tx *db.Tx, key *subject.Key, p subject.PersonID, purpose *policy.Purpose, r request, d details) error {
-	plain, err := json.Marshal(d)
-	if err != nil {
-		return fmt.Errorf("write request: %w", err)
-	}
-	record := subject.Record{ID: r.ID, Person: p, Holder: holder, Kind: r.Kind, Purpose: purpose.ID, Received: r.At}
-	if _, err := s.Subjects.Add(ctx, tx, record); err != nil {
-		return err
-	}
-	r.Sealed = key.Seal(requestPlace(r.ID), plain)
-	if err := insertRequest(ctx, tx, r); err != nil {
-		return err
-	}
-	if r.State != stateDone {
-		return nil
-	}
-	_, err = s.Subjects.Trigger(ctx, tx, r.ID, ended)
-	return err
-}
-
-func requestPlace(id string) subject.Place {
-	return subject.Place{Table: "rights_request", Row: id, Column: "sealed"}
 }
 
 // purposeOf returns the declared purpose under which requests are kept; nil when

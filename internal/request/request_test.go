@@ -101,13 +101,13 @@ func TestSettle(t *testing.T) {
 			t.Fatal(cases, err)
 		}
 		for _, state := range []string{erase.Open, erase.Ended} {
-			if _, err := h.DB.Exec(t.Context(), `update erasure_case set state = $1`, state); err != nil {
+			if _, err := h.DB.Exec(t.Context(), `update erasure_case set state = $1, result = 'granted'`, state); err != nil {
 				t.Fatal(err)
 			}
 			if err := h.settle(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			left, err := running(t.Context(), h.DB)
+			left, err := selectRequests(t.Context(), h.DB, `where state = 'executing'`)
 			if err != nil || (len(left) == 1) != (state == erase.Open) {
 				t.Errorf("case %s: %d run, %v", state, len(left), err)
 			}
@@ -381,14 +381,15 @@ func TestNoPurpose(t *testing.T) {
 func TestTemplates(t *testing.T) {
 	pages := pages()
 	for name, data := range map[string]any{
+		"requests": casesPage{}, "entry": entryPage{}, "request": casePage{}, "letter": letterPage{}, "printed": printedPage{Sent: happened{deed: deed{Letter: &letter{}}}},
 		"ask": askPage{}, "sent": plainPage{}, "open": plainPage{}, "data": dataPage{}, "erase": erasePage{}, "erased": erasedPage{Case: &erase.Case{}},
 	} {
 		if err := templatecheck.CheckHTML(pages.Template(name, web.Public), data); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(pages.Names()); n != 6 {
-		t.Errorf("%d pages, 6 are checked", n)
+	if n := len(pages.Names()); n != 11 {
+		t.Errorf("%d pages, 11 are checked", n)
 	}
 	file, err := fileFor(text.DA, time.UTC)
 	if err != nil {

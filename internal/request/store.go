@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
-	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
 )
@@ -189,73 +188,4 @@ func sweepPortal(ctx context.Context, tx *db.Tx, now time.Time) ([]string, error
 		}
 	}
 	return stale, nil
-}
-
-// request is a row of table rights_request.
-type request struct {
-	ID, Kind, State string
-	At              time.Time
-	Leaf            string
-	Sealed          []byte
-}
-
-func insertRequest(ctx context.Context, tx *db.Tx, r request) error {
-	_, err := tx.Exec(ctx, `insert into rights_request (id, kind, state, asked_at, leaf, sealed) values ($1, $2, $3, $4, $5, $6)`,
-		r.ID, r.Kind, r.State, db.Time{Time: r.At}, r.Leaf, r.Sealed)
-	if err != nil {
-		return fmt.Errorf("insert request: %w", err)
-	}
-	return nil
-}
-
-func scanRequest(row interface{ Scan(...any) error }) (r request, err error) {
-	var at db.Time
-	err = row.Scan(&r.ID, &r.Kind, &r.State, &at, &r.Leaf, &r.Sealed)
-	r.At = at.Time
-	return r, err
-}
-
-func getRequest(ctx context.Context, q db.Queryer, id string) (request, error) {
-	r, err := scanRequest(q.QueryRow(ctx, `select id, kind, state, asked_at, leaf, sealed from rights_request where id = $1`, id))
-	if errors.Is(err, sql.ErrNoRows) {
-		return r, fault.New(fault.NotFound, "There is no such request.").In("request.none")
-	}
-	if err != nil {
-		return r, fmt.Errorf("get request: %w", err)
-	}
-	return r, nil
-}
-
-// running returns requests whose erasure had not ended when they were last looked at.
-func running(ctx context.Context, q db.Queryer) ([]request, error) {
-	rows, err := q.Query(ctx, `select id, kind, state, asked_at, leaf, sealed from rights_request where state = 'running' order by asked_at limit 500`)
-	if err != nil {
-		return nil, fmt.Errorf("list requests: %w", err)
-	}
-	defer rows.Close()
-	var out []request
-	for rows.Next() {
-		r, err := scanRequest(rows)
-		if err != nil {
-			return nil, fmt.Errorf("list requests: %w", err)
-		}
-		out = append(out, r)
-	}
-	return out, rows.Err()
-}
-
-func settleRequest(ctx context.Context, tx *db.Tx, id string) error {
-	if _, err := tx.Exec(ctx, `update rights_request set state = 'answered' where id = $1`, id); err != nil {
-		return fmt.Errorf("settle request: %w", err)
-	}
-	return nil
-}
-
-func removeRequest(ctx context.Context, tx *db.Tx, id string) (int, error) {
-	res, err := tx.Exec(ctx, `delete from rights_request where id = $1`, id)
-	if err != nil {
-		return 0, fmt.Errorf("delete request: %w", err)
-	}
-	n, err := res.RowsAffected()
-	return int(n), err
 }

@@ -30,6 +30,9 @@ func (s *Service) Forget(ctx context.Context, tx *db.Tx, records []Record) (Forg
 			return f, err
 		}
 		f.Rows["record"] += n
+		if _, err := remove(ctx, tx, `delete from restriction where record = $1`, r.ID); err != nil {
+			return f, err
+		}
 		f.Keys = append(f.Keys, r.ID)
 		persons[r.Person] = true
 	}
@@ -68,6 +71,23 @@ func (s *Service) forgetPerson(ctx context.Context, tx *db.Tx, p PersonID, f *Fo
 	f.Keys = append(f.Keys, ids...)
 	f.Persons = append(f.Persons, p)
 	return nil
+}
+
+// Move makes a record that of another person, who turned out to be its person. The one
+// before is forgotten when nothing else is held; the keys to destroy are returned.
+func (s *Service) Move(ctx context.Context, tx *db.Tx, record Record, to PersonID) ([]string, error) {
+	f := Forgotten{Rows: map[string]int{}}
+	if record.Person == to {
+		return nil, nil
+	}
+	if err := s.Lock(ctx, tx, record.Person, to); err != nil {
+		return nil, err
+	}
+	if _, err := tx.Exec(ctx, `update record set person = $2 where id = $1`, record.ID, string(to)); err != nil {
+		return nil, fmt.Errorf("move record: %w", err)
+	}
+	err := s.forgetPerson(ctx, tx, record.Person, &f)
+	return f.Keys, err
 }
 
 // Lock makes the transaction the only one that adds to or erases these persons.
@@ -143,6 +163,7 @@ func Tables() []Table {
 	return []Table{
 		{Name: "person", Fields: map[string]string{"id": "random pseudonym"}},
 		{Name: "identifier", Fields: map[string]string{"lookup": "keyed hash", "value": "sealed identifier"}},
+		{Name: "restriction", Fields: map[string]string{"record": "pseudonym", "person": "pseudonym", "ground": "why its use is paused"}},
 		{Name: "record", Fields: map[string]string{"person": "pseudonym", "kind": "what it is"}},
 	}
 }

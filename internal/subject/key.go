@@ -26,6 +26,10 @@ type Keys struct {
 	House string // goes into the associated data: keys of one house open nothing of another
 	KEK   []byte // 32 bytes
 	Now   func() time.Time
+
+	// Paused reports whether a record's use is restricted; nil: never. Get then opens
+	// it for a stated reason only (WithReason): every reading needs the key.
+	Paused func(ctx context.Context, record string) (bool, error)
 }
 
 // Key is the key of one record, in memory.
@@ -88,8 +92,16 @@ func (k *Keys) New(ctx context.Context, records ...string) ([]*Key, error) {
 	return keys, nil
 }
 
-// Get returns a record's key; a fault of kind Gone when it was destroyed.
+// Get returns a record's key; a fault of kind Gone when it was destroyed, and
+// Restricted when it may not be used.
 func (k *Keys) Get(ctx context.Context, record string) (*Key, error) {
+	if k.Paused != nil && reasonOf(ctx) == "" {
+		if paused, err := k.Paused(ctx, record); err != nil {
+			return nil, err
+		} else if paused {
+			return nil, Restricted()
+		}
+	}
 	var wrapped []byte
 	var version int
 	err := k.DB.QueryRow(ctx, `select wrapped, kek_version from record_key where record = $1`, record).Scan(&wrapped, &version)

@@ -98,6 +98,16 @@ type Shown struct {
 	Label string
 	Value Secret
 	Data  string // category of the declaration
+	Name  string // of the field, where it can be corrected or must be reviewed; stable
+	Given bool   // the person gave it themselves (Art. 20)
+	Free  bool   // staff's free text, which may speak of others: reviewed before its person gets it (Art. 15(4))
+}
+
+// Corrector is a Holder whose records can be corrected (Art. 16).
+type Corrector interface {
+	// Correct returns what writes new values of a record's fields, by Shown.Name; a fault
+	// of kind Invalid when one cannot stand there. It runs outside transactions.
+	Correct(ctx context.Context, r Record, values map[string]Secret) (func(context.Context, *db.Tx) error, error)
 }
 
 // Service finds and registers persons and records.
@@ -129,6 +139,12 @@ func (s *Service) Identify(ctx context.Context, tx *db.Tx, p *Prepared) (PersonI
 	}
 	value := p.key.Seal(identifierPlace(p.key.Record), []byte(p.Value.Reveal()))
 	return person, insertIdentifier(ctx, tx, p.key.Record, person, p.Kind, p.lookup, value, now)
+}
+
+// Unknown makes a person without an identifier: somebody who wrote a letter.
+func (s *Service) Unknown(ctx context.Context, tx *db.Tx) (PersonID, error) {
+	person := PersonID(db.NewID())
+	return person, insertPerson(ctx, tx, person, db.Time{Time: s.Now()})
 }
 
 func identifierPlace(id string) Place { return Place{"identifier", id, "value"} }
