@@ -342,7 +342,7 @@ func (h *House) wirePublic(f *folder) {
 	}
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
-		Audit: h.audit,
+		Audit:   h.audit,
 		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
 	}
 	h.intake = &intake.Service{

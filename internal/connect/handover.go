@@ -160,7 +160,9 @@ func (s *Service) send(ctx context.Context, payload []byte) error {
 	if paused, err := s.paused(ctx, s.DB, h.Record); err != nil {
 		return err
 	} else if paused {
-		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return job.Add(ctx, tx, SendJob, p, s.Now().Add(pausedLook), "") })
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return job.Add(ctx, tx, SendJob, p, s.Now().Add(pausedLook), "")
+		})
 	}
 	processor := s.Processors[h.Engagement]
 	if processor == nil {

@@ -53,7 +53,9 @@ func (s *Service) send(ctx context.Context, id string) error {
 	if paused, err := s.paused(ctx, s.DB, l.Record); err != nil {
 		return err
 	} else if paused {
-		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return job.Add(ctx, tx, sendJob, ref{id}, s.Now().Add(time.Hour), "") })
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+			return job.Add(ctx, tx, sendJob, ref{id}, s.Now().Add(time.Hour), "")
+		})
 	}
 	key, err := s.Keys.Get(ctx, id)
 	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Gone {

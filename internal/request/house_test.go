@@ -136,7 +136,7 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	conn.Fields, conn.Consented = h.Intake.Fields, h.Intake.Consented
 	h.Service = &Service{
 		DB: data, Plan: current, Subjects: subjects, Connect: conn, Erase: er, Ledger: l, Mail: letters, House: site, Log: log, Now: h.now, Secret: secret,
-		Audit: func(_ context.Context, _ *db.Tx, act, _ string) error { h.acts = append(h.acts, act); return nil },
+		Audit:         func(_ context.Context, _ *db.Tx, act, _ string) error { h.acts = append(h.acts, act); return nil },
 		VisitorPerson: func(*http.Request) (subject.PersonID, bool) { return h.visitor, h.visitor != "" },
 	}
 	h.Holders = []subject.Holder{h.Intake, h.Service}

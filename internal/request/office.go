@@ -195,17 +195,17 @@ func (s *Service) postEntry(w http.ResponseWriter, r *http.Request) error {
 // casePage is one case.
 type casePage struct {
 	web.Frame
-	Row      caseRow
-	Clock    law.Deadline
-	Details  details
-	Known    []subject.Secret // on file: where answers go
-	Past     []pastRow
-	Letters  []string // kinds that can be sent now
-	Can      map[string]bool
-	Changes  []changeRow
-	Records  []heldRow
-	Told     []toldRow
-	Mistake  string
+	Row     caseRow
+	Clock   law.Deadline
+	Details details
+	Known   []subject.Secret // on file: where answers go
+	Past    []pastRow
+	Letters []string // kinds that can be sent now
+	Can     map[string]bool
+	Changes []changeRow
+	Records []heldRow
+	Told    []toldRow
+	Mistake string
 }
 
 type pastRow struct {
