@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -53,16 +54,17 @@ printed and nothing else is done.`,
 		if listen == "" {
 			return nil
 		}
-		return serveWitness(c.Context(), listen, w)
+		return serveWitness(c.Context(), c.OutOrStdout(), listen, w)
 	}
 	return c
 }
 
-func serveWitness(ctx context.Context, listen string, w *ledger.Witness) error {
+func serveWitness(ctx context.Context, out io.Writer, listen string, w *ledger.Witness) error {
 	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
 	if err != nil {
 		return fault.New(fault.Unavailable, "The witness cannot listen on %s.", listen).Because(err)
 	}
+	fmt.Fprintf(out, "Listening on %s.\n", l.Addr())
 	server := &http.Server{Handler: w, ReadTimeout: 30 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 16 << 10}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(l) }()

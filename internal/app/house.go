@@ -293,6 +293,11 @@ func (h *House) archiveShown(ctx context.Context) error {
 	return h.versions.Archive(ctx, h.versions.InForce().Number, shown)
 }
 
+// keepShown keeps what one visitor was asked, under the version in force.
+func (h *House) keepShown(ctx context.Context, shown version.Shown) error {
+	return h.versions.Archive(ctx, h.versions.InForce().Number, []version.Shown{shown})
+}
+
 // banners lists what visitors have been asked by.
 func (h *House) banners(ctx context.Context) ([]consent.Banner, error) {
 	list, err := h.versions.Editions(ctx, "banner-")
@@ -337,7 +342,7 @@ func (h *House) wirePublic(f *folder) {
 	h.versions.Render = h.render
 	h.consent = &consent.Service{
 		DB: f.db, Subjects: h.subjects, Ledger: h.ledger, Plan: h.planOrNil, House: h.web,
-		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, File: h.declaredFile, Kept: h.keptShown, Banners: h.banners,
+		Log: h.Log, Now: h.Now, Secret: h.key("choice cookie"), Limit: h.limit, PlanOf: h.planOf, File: h.declaredFile, Kept: h.keptShown, Keep: h.keepShown, Banners: h.banners,
 		Leftover: func(r *http.Request, technology, name, page string) { h.gateway.Leftover(r, technology, name, page) },
 	}
 	h.gateway = &gateway.Service{

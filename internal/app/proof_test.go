@@ -159,6 +159,63 @@ func TestDossier(t *testing.T) {
 	})
 }
 
+// The dossier of an answer to a banner that asked only about news has that very
+// question, byte for byte as it came with the page, also after the declaration
+// changed again. Rows: E13.
+func TestDossierOfNews(t *testing.T) {
+	const host = "www.alfa.test"
+	onEngines(t, "alfa", func(t *testing.T, dir string) {
+		o, _ := testOptions(t, io.Discard)
+		h := openHouse(t, dir, o)
+		site, _ := h.Handlers()
+		source, err := os.ReadFile(filepath.Join(dir, "tillid.yaml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish := func(old, new string) {
+			t.Helper()
+			changed := strings.Replace(string(source), old, new, 1)
+			if _, err := h.versions.Publish(t.Context(), version.Draft{Name: "tillid.yaml", Source: []byte(changed), Files: Dir(dir), Author: "astrid"}); err != nil || changed == string(source) {
+				t.Fatal("published", err)
+			}
+			source = []byte(changed)
+		}
+		_, cookies := chooseAs(t, h, host, `{"do":"all","layer":"banner","lang":"en"}`)
+		publish("frame: [www.youtube-nocookie.com]", "frame: [www.youtube-nocookie.com, player.test]")
+		var live struct {
+			Ask json.RawMessage
+		}
+		page := send(t, site, "GET", host, "/_tillid/state?lang=en", nil, cookies...).Body.Bytes()
+		if err := json.Unmarshal(page, &live); err != nil || !strings.Contains(string(live.Ask), "player.test") {
+			t.Fatalf("asked %s %v", live.Ask, err)
+		}
+		news, _ := chooseAs(t, h, host, `{"do":"remove","services":["youtube"],"layer":"banner","lang":"en"}`, cookies...)
+		whole, _ := chooseAs(t, h, host, `{"do":"none","layer":"banner","lang":"en"}`)
+		publish("en: Count visits", "en: Count calls on us")
+		client := &Client{house: h}
+		d := dossierOf(t, client, news.Receipt.LeafID)
+		if got := shownFile(t, d, "banner-news.json"); got != string(live.Ask) {
+			t.Errorf("the dossier says %s, the page said %s", got, live.Ask)
+		}
+		if s := strings.Join(d.CannotShow, " "); strings.Contains(s, "subset") {
+			t.Error("what is shown is said not to be: ", s)
+		}
+		again, _ := chooseAs(t, h, host, `{"do":"remove","services":["youtube"],"layer":"banner","lang":"en"}`, cookies...)
+		if d := dossierOf(t, client, again.Receipt.LeafID); shownFile(t, d, "banner-news.json") == "" || d.Leaf.Facts["asked"] == "" {
+			t.Error("another visitor's answer has no question")
+		}
+		d = dossierOf(t, client, whole.Receipt.LeafID)
+		for _, f := range d.Shown.Files {
+			if f.Name == "banner-news.json" {
+				t.Error("who was asked everything is said to have been asked about news")
+			}
+		}
+		if faults, err := h.ledger.Verify(t.Context(), nil); err != nil || len(faults) > 0 {
+			t.Error(faults, err)
+		}
+	})
+}
+
 // A program that writes the banner in another way archives it under the same
 // version, once.
 func TestArchiveOfAnotherProgram(t *testing.T) {

@@ -373,6 +373,13 @@ func TestBrowserAcceptsAndWithdraws(t *testing.T) {
 	b.press(`.tillid-link`) // one click on any page withdraws
 	b.settled()
 	st.reached()
+	b.do(chromedp.WaitVisible(`.tillid-entry a[href*="/receipt/"]`)) // and leads to its receipt
+	b.press(`.tillid-entry a[href*="/receipt/"]`)
+	b.settled()
+	if says := eval[string](b, `document.body.innerText`); !strings.Contains(says, "ithdr") && !strings.Contains(says, "rukket") {
+		t.Errorf("the receipt of the withdrawal says %.800s", says)
+	}
+	st.reached()
 	b.open("/produkter")
 	b.settled()
 	for _, path := range []string{"/om-os", "/"} { // back to pages from before the withdrawal

@@ -37,6 +37,7 @@ type choice struct {
 	layer   string // banner, page, placeholder, api
 	control string // the button
 	unseen  bool   // made elsewhere: nothing of ours was shown
+	asked   string // digest of the question, when it was about news only
 }
 
 // shown is the hash of what was said in asking; "" when nothing of ours was.
@@ -79,6 +80,9 @@ func (s *Service) choose(ctx context.Context, o *offer, before State, c choice) 
 		out.kind = refused
 	}
 	var err error
+	if c.asked, err = s.asked(ctx, o, before, c); err != nil {
+		return out, fmt.Errorf("archive what was asked: %w", err)
+	}
 	for range 2 { // again when the person was erased in between
 		switch out.kind {
 		case refused:
@@ -233,6 +237,9 @@ func (s *Service) leaf(o *offer, c choice, out outcome, commitment []byte) ledge
 	}
 	if len(out.lost) > 0 {
 		facts["withdrawn"] = strings.Join(out.lost, ",")
+	}
+	if c.asked != "" {
+		facts["asked"] = c.asked
 	}
 	o.untilFacts(facts, c.answers)
 	if out.GPC {

@@ -20,6 +20,7 @@ import (
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/version"
 	"github.com/tillid/tillid/internal/web"
 )
 
@@ -42,6 +43,10 @@ type Service struct {
 	// versions; fault.NotFound when it is not there. Nil: nothing is kept.
 	Kept func(ctx context.Context, sha256 string) ([]byte, error)
 
+	// Keep puts what was shown to one visitor into the archive of the version in
+	// force, once. Nil: it is not kept.
+	Keep func(ctx context.Context, shown version.Shown) error
+
 	// Banners lists what visitors have been asked by, the newest first. Nil: nothing is listed.
 	Banners func(ctx context.Context) ([]Banner, error)
 
@@ -56,6 +61,7 @@ type Service struct {
 	current atomic.Pointer[offer]
 	past    archive
 	views   views
+	news    news
 	probing bool // it renders for the archive; see probe
 }
 

@@ -111,12 +111,34 @@ func (s *Service) addShown(ctx context.Context, d *Dossier) error {
 		return err
 	case ok:
 		d.Shown = &shown
-		d.CannotShow = append(d.CannotShow, limitRead, limitSubset)
+		d.CannotShow = append(d.CannotShow, limitRead)
+		return s.addAsked(ctx, d)
 	case d.ShownSHA256 == "":
 		d.CannotShow = append(d.CannotShow, limitElse)
 	default:
 		d.CannotShow = append(d.CannotShow, limitArchive)
 	}
+	return nil
+}
+
+// addAsked adds the question about news, where it was that which was answered.
+func (s *Service) addAsked(ctx context.Context, d *Dossier) error {
+	digest := d.Leaf.Facts["asked"]
+	if digest == "" {
+		if d.Leaf.Facts["layer"] != "banner" {
+			d.CannotShow = append(d.CannotShow, limitSubset)
+		}
+		return nil
+	}
+	asked, ok, err := s.shownUnder(ctx, digest)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		d.CannotShow = append(d.CannotShow, limitSubset)
+		return nil
+	}
+	d.Shown.Files = append(d.Shown.Files, asked.Files...)
 	return nil
 }
 

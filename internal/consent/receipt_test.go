@@ -144,6 +144,44 @@ func TestReceipts(t *testing.T) {
 	})
 }
 
+// Whoever withdraws on the banner's script is led to the receipt of that, once: a
+// page, and a file in the terms of ISO/IEC TS 27560. Rows: E10, E13.
+func TestReceiptOfWithdrawal(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		v := h.visitor()
+		answer := func(body string) (a struct{ Proof *proof }) {
+			t.Helper()
+			if err := json.Unmarshal(v.send(body).Body.Bytes(), &a); err != nil {
+				t.Fatal(err)
+			}
+			return a
+		}
+		if a := answer(`{"do":"all","layer":"banner","lang":"en"}`); a.Proof != nil {
+			t.Errorf("a yes leads to %+v: the choices page does", a.Proof)
+		}
+		a := answer(`{"do":"none","layer":"banner","lang":"en"}`)
+		if a.Proof == nil || a.Proof.Label != "See your receipt" {
+			t.Fatalf("the withdrawal leads to %+v", a.Proof)
+		}
+		if state := v.state(); state.Visitor != "" {
+			t.Error("the browser still holds an id")
+		}
+		h.sequence()
+		page := v.get(a.Proof.At)
+		file, there := page.Find("a[download]").Attr("href")
+		if !there {
+			t.Fatalf("no receipt at %s:\n%s", a.Proof.At, page.Text())
+		}
+		r := v.receipt(file)
+		if got := r.Record.Process[0].Status[0].Type[0]; got != statusWithdrawn || r.Evidence.Proof == nil {
+			t.Errorf("the receipt says %s", got)
+		}
+		if a := answer(`{"do":"none","layer":"banner","lang":"en"}`); a.Proof != nil {
+			t.Error("a plain no leads to a receipt of a withdrawal")
+		}
+	})
+}
+
 // One changed byte anywhere in a receipt is noticed, and so is another key.
 func TestReceiptForged(t *testing.T) {
 	h := newHouse(t, dbtest.Lite(t))

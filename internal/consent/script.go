@@ -10,6 +10,7 @@ import (
 
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
+	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/web"
 )
 
@@ -42,19 +43,35 @@ func (s *Service) answer(w http.ResponseWriter, r *http.Request, o *offer, befor
 	w.Header().Set("Cache-Control", "no-store")
 	state := out.State
 	state.GPC = before.GPC
+	set := s.settingsOf(r, o, in.Lang, state)
 	return json.NewEncoder(w).Encode(struct {
 		Kind     string         `json:"kind"`
 		Granted  []string       `json:"granted"`
 		State    string         `json:"state"`
 		Receipt  ledger.Promise `json:"receipt"`
+		Proof    *proof         `json:"proof,omitempty"` // of a withdrawal: afterwards nothing leads to it
 		Clear    names          `json:"clear"`
 		More     int            `json:"more,omitempty"`
 		Reload   bool           `json:"reload"`
 		Settings settings       `json:"settings"`
 	}{
-		out.kind, append([]string{}, out.granted...), strings.Join(out.granted, " "), out.promise,
-		o.refused(out.granted), more, o.other(before.granted, out.granted), s.settingsOf(r, o, in.Lang, state),
+		out.kind, append([]string{}, out.granted...), strings.Join(out.granted, " "), out.promise, s.proof(set, out),
+		o.refused(out.granted), more, o.other(before.granted, out.granted), set,
 	})
+}
+
+// proof leads to a receipt.
+type proof struct {
+	At    string `json:"at"`
+	Label string `json:"label"`
+}
+
+func (s *Service) proof(set settings, out outcome) *proof {
+	if out.kind != withdrawn {
+		return nil
+	}
+	at := strings.Replace(set.Choices, choicesPath+"?", receiptPath+url.PathEscape(s.ticket(out.leaf))+"?", 1)
+	return &proof{At: at, Label: text.T(set.Lang, "consent.receipt.see")}
 }
 
 // other reports whether a page must be loaded anew after a choice: when something

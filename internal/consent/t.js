@@ -158,9 +158,9 @@
   }
 
   // again loads the page anew; what was typed, read and played there stays.
-  function again() {
-    if (set.sent) return location.replace(set.choices); // the page answers a form, which must not be sent twice
-    more().then(function (m) { m.keep(); }).catch(nothing).then(function () { location.reload(); });
+  function again(proof) {
+    if (set.sent) return location.replace(proof ? proof.at : set.choices); // the page answers a form, which must not be sent twice
+    more().then(function (m) { m.keep(proof); }).catch(nothing).then(function () { location.reload(); });
   }
 
   // lost: something that is granted here is not among the items.
@@ -184,7 +184,7 @@
       tell(less || done.kind === "withdrawn" ? "withdraw" : "choice", { kind: done.kind, granted: done.granted });
       return Promise.resolve(m && m.clear(done.clear, done.more, less)).then(function () {
         if (set.state === before) return close(), entry();
-        if (less || done.reload && !(playing || set.sent)) return again();
+        if (less || done.reload && !(playing || set.sent)) return again(done.proof);
         close();
         entry();
         if (done.reload) return void (set.has = had); // a video plays in a frame: what is new comes with the next page

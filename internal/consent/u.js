@@ -25,11 +25,11 @@ export default function (t) {
     return e.options ? null : e.defaultValue;
   }
 
-  function keep() {
+  function keep(proof) {
     attempt(function () {
       var list = fields();
       sessionStorage.setItem(kept, JSON.stringify({
-        url: location.href, at: Date.now(), x: scrollX, y: scrollY,
+        url: location.href, at: Date.now(), proof: proof, x: scrollX, y: scrollY,
         focus: list.indexOf(doc.activeElement),
         typed: list.map(function (e, i) { return [i, e.name, value(e)]; }).filter(function (f) { return f[2] !== usual(list[f[0]]); }),
         media: all("video,audio").map(function (m) { return [m.currentTime, !m.paused, m.muted]; })
@@ -43,6 +43,7 @@ export default function (t) {
     var k = attempt(function () { return JSON.parse(sessionStorage.getItem(kept)); });
     attempt(function () { sessionStorage.removeItem(kept); });
     if (!k || k.url !== location.href || !(Date.now() - k.at < 6e4)) return;
+    if (k.proof) receipt(k.proof);
     var list = fields(), media = all("video,audio");
     k.typed.forEach(function (f) {
       var e = list[f[0]], v = f[2];
@@ -61,6 +62,17 @@ export default function (t) {
     if (list[k.focus]) list[k.focus].focus({ preventScroll: true });
     scrollTo(k.x, k.y);
     addEventListener("load", function () { scrollTo(k.x, k.y); });
+  }
+
+  // receipt puts the way to the receipt of a withdrawal beside the way to the
+  // choices. Nothing of ours stays in the browser by which it could be found later.
+  function receipt(proof) {
+    var link = doc.createElement("a"), note = doc.createElement("span"), entry = doc.querySelector(".tillid-entry");
+    link.href = proof.at;
+    link.textContent = proof.label;
+    note.setAttribute("role", "status");
+    note.append(" ", link);
+    if (entry) entry.append(note);
   }
 
   // --- Storage that is declared, and that nobody said yes to.
