@@ -374,12 +374,9 @@ func TestBrowserAcceptsAndWithdraws(t *testing.T) {
 	b.settled()
 	st.reached()
 	b.do(chromedp.WaitVisible(`.tillid-entry a[href*="/receipt/"]`)) // and leads to its receipt
-	b.press(`.tillid-entry a[href*="/receipt/"]`)
-	b.settled()
-	if says := eval[string](b, `document.body.innerText`); !strings.Contains(says, "ithdr") && !strings.Contains(says, "rukket") {
+	if says := eval[string](b, `(x => { x.open("GET", document.querySelector('.tillid-entry a[href*="/receipt/"]').href, false); x.send(); return x.responseText })(new XMLHttpRequest)`); !strings.Contains(says, "ithdr") && !strings.Contains(says, "rukket") {
 		t.Errorf("the receipt of the withdrawal says %.800s", says)
 	}
-	st.reached()
 	b.open("/produkter")
 	b.settled()
 	for _, path := range []string{"/om-os", "/"} { // back to pages from before the withdrawal
