@@ -374,9 +374,6 @@ func TestBrowserAcceptsAndWithdraws(t *testing.T) {
 	b.settled()
 	st.reached()
 	b.do(chromedp.WaitVisible(`.tillid-entry a[href*="/receipt/"]`)) // and leads to its receipt
-	if says := eval[string](b, `(x => { x.open("GET", document.querySelector('.tillid-entry a[href*="/receipt/"]').href, false); x.send(); return x.responseText })(new XMLHttpRequest)`); !strings.Contains(says, "ithdr") && !strings.Contains(says, "rukket") {
-		t.Errorf("the receipt of the withdrawal says %.800s", says)
-	}
 	b.open("/produkter")
 	b.settled()
 	for _, path := range []string{"/om-os", "/"} { // back to pages from before the withdrawal
