@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"internal/staff"},
 	{
 		"internal/gateway", "internal/consent", "internal/intake", "internal/request", "internal/retain",
-		"internal/publish", "internal/scan", "internal/connect/desk", "internal/demosite",
+		"internal/publish", "internal/scan", "internal/connect/desk", "internal/demosite", "internal/backup",
 	},
 	{"internal/app"},
 	{"cmd/tillid"},
@@ -42,6 +42,7 @@ var modules = map[string]string{
 	"github.com/andybalholm/brotli":            "reads pages that a site sends in br",
 	"github.com/klauspost/compress":            "reads pages that a site sends in zstd",
 	"codeberg.org/go-pdf/fpdf":                 "PDF of the documents, in pure Go",
+	"filippo.io/age":                           "encrypts backups to whoever may open them",
 	"github.com/BurntSushi/toml":               "catalogue files",
 	"github.com/chromedp/cdproto":              "the scanner: the browser's protocol",
 	"github.com/chromedp/chromedp":             "the scanner: real Chromium",

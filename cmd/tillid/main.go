@@ -93,7 +93,7 @@ Start here:
 	)
 	root.AddCommand(
 		initCommand(), lintCommand(), serviceCommand(), explainCommand(), lawCommand(), schemaCommand(), diffCommand(), publishCommand(),
-		demoCommand(), serveCommand(), snippetCommand(), accountCommand(), userCommand(), acceptCommand(), bypassCommand(),
+		demoCommand(), serveCommand(), snippetCommand(), accountCommand(), userCommand(), acceptCommand(), backupCommand(), restoreCommand(), bypassCommand(),
 		versionsCommand(), retentionCommand(), ledgerCommand(), proofCommand(), witnessCommand(), verifyCommand(), scanCommand(), healthCommand(), versionCommand(),
 	)
 	kindly(root)

@@ -85,6 +85,11 @@ func (h *House) controls() map[string]control {
 		"user/add":          h.controlAddUser,
 		"snippet":           h.controlSnippet,
 		"bypass":            h.controlBypass,
+		"backup/start":      h.controlBackupStart,
+		"backup/status":     h.controlBackupStatus,
+		"backup/list":       h.controlBackupList,
+		"backup/drilled":    h.controlDrilled,
+		"backup/mail":       h.controlReleaseMail,
 	}
 }
 

@@ -29,12 +29,13 @@ type folder struct {
 	keys   *subject.Keys
 	signer ledger.Signer
 	secret []byte // from which the keys of indexes, cookies and tokens are derived
+	origin string // the log's name, when a restore gave it another than its key's
 }
 
 // houseRow is the one row of table house.
 type houseRow struct {
-	id, vkey, file string
-	secret         []byte
+	id, vkey, file, origin string
+	secret                 []byte
 }
 
 // openFolder opens the storage of the house in dir, making it when it is new.
@@ -67,7 +68,17 @@ func openFolder(ctx context.Context, dir string, s Settings, now func() time.Tim
 	if err := f.keys.Migrate(ctx); err != nil {
 		return nil, err
 	}
-	return f, f.identify(ctx, now())
+	return f, f.identify(ctx, s, now())
+}
+
+// backedUp refuses to make a new house where the backups of another stand: what
+// was erased there is in no list of the new one.
+func backedUp(dir string, s Settings) error {
+	if !exists(filepath.Join(s.Backups, "erased.mark")) {
+		return nil
+	}
+	return fault.New(fault.Invalid, "The database of %s is missing or empty, but an erasure list of a house stands in %s.", dir, s.Backups).
+		WithHint("Restore the house: tillid restore --house %s --identity FILE. To begin anew, use an empty folder.", dir)
 }
 
 // keysLost notices a house without its key store, before an empty one is made in its place.
@@ -188,15 +199,18 @@ func exists(name string) bool {
 
 // identify reads or makes the house row and checks that database, key store,
 // log key and file belong together.
-func (f *folder) identify(ctx context.Context, now time.Time) error {
+func (f *folder) identify(ctx context.Context, s Settings, now time.Time) error {
 	row, err := readHouse(ctx, f.db)
 	if errors.Is(err, sql.ErrNoRows) {
+		if err := backedUp(f.dir, s); err != nil {
+			return err
+		}
 		return f.found(ctx, now)
 	}
 	if err != nil {
 		return err
 	}
-	f.id, f.keys.House = row.id, row.id
+	f.id, f.keys.House, f.origin = row.id, row.id, row.origin
 	if err := f.openSecret(ctx, row); err != nil {
 		return err
 	}
@@ -208,7 +222,7 @@ func (f *folder) identify(ctx context.Context, now time.Time) error {
 
 func readHouse(ctx context.Context, q db.Queryer) (houseRow, error) {
 	var r houseRow
-	err := q.QueryRow(ctx, `select id, secret, log_vkey, file_id from house`).Scan(&r.id, &r.secret, &r.vkey, &r.file)
+	err := q.QueryRow(ctx, `select id, secret, log_vkey, file_id, log_origin from house`).Scan(&r.id, &r.secret, &r.vkey, &r.file, &r.origin)
 	return r, db.AsFault(err)
 }
 

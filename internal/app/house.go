@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/tillid/tillid/internal/backup"
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/consent"
 	"github.com/tillid/tillid/internal/db"
@@ -52,6 +53,9 @@ type Options struct {
 	Chromium  string         // with which sites are scanned; empty: they are not
 	ScanAsked bool           // sites are scanned only when somebody asks, not every night
 	Hasher    *staff.Hasher  // of passwords; nil: argon2id with 64 MiB and three passes
+
+	Restoring bool                  // the house is opened to be restored or tried: it need not be up to date, and serves nobody
+	Tell      func(backup.Progress) // of every step of a backup or restore; may be nil
 }
 
 // House is one controller's whole system, built from its folder.
@@ -71,6 +75,7 @@ type House struct {
 	files    *file.Service
 	connect  *connect.Service
 	erase    *erase.Service
+	backup   *backup.Service
 	retain   *retain.Service
 	staff    *staff.Service
 	publish  *publish.Service
@@ -115,6 +120,14 @@ func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
 			return nil, problemsFault(problems)
 		}
 	}
+	if err := restoreInterrupted(dir); err != nil {
+		return nil, err
+	}
+	if h.settings.Database == "" && !exists(filepath.Join(dir, "tillid.db")) {
+		if err := backedUp(dir, h.settings); err != nil {
+			return nil, err
+		}
+	}
 	if h.folder, err = openFolder(ctx, dir, h.settings, o.Now); err != nil {
 		return nil, err
 	}
@@ -124,6 +137,11 @@ func Open(ctx context.Context, dir string, o Options) (_ *House, err error) {
 		}
 	}()
 	h.wire()
+	if !o.Restoring {
+		if err := h.backup.Guard(ctx, dir); err != nil {
+			return nil, err
+		}
+	}
 	if err := h.versions.Open(ctx, h.draft(), src, Dir(dir)); err != nil {
 		return nil, err
 	}
@@ -195,6 +213,9 @@ func (h *House) Plan() *policy.Plan { return h.versions.Current() }
 
 // Close ends the house. Work that Run has begun must have ended before.
 func (h *House) Close() {
+	if h.backup != nil {
+		h.backup.Wait()
+	}
 	if h.folder != nil {
 		h.folder.close()
 		os.Remove(filepath.Join(h.Dir, socketName))
@@ -255,7 +276,7 @@ func (h *House) wire() {
 	h.web.PublicNav = h.publicNav()
 	h.wireOffice(f)
 	h.runner = &job.Runner{DB: f.db, Log: h.Log, Now: h.Now, Kinds: h.jobs(), Periodic: h.periodic()}
-	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health, h.gateway.Health, h.files.Health}
+	h.checks = []func(context.Context) ([]*fault.Error, error){h.runner.Health, h.ledgerHealth, h.retain.Health, h.erase.Health, h.backup.Health, h.gateway.Health, h.files.Health}
 }
 
 // planOrNil is Plan for pages that must answer before a version is open.
@@ -319,6 +340,9 @@ func (h *House) keptShown(ctx context.Context, sha256 string) ([]byte, error) {
 
 func (h *House) wireBase(f *folder) {
 	h.ledger = &ledger.Log{DB: f.db, Origin: f.signer.Name(), Signer: f.signer, Now: h.Now, Logger: h.Log}
+	if f.origin != "" {
+		h.ledger.Origin = f.origin
+	}
 	h.ledger.Witnesses, _ = h.settings.cosigners() //nolint:errcheck // readSettings has refused what cannot be read
 	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
 	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
@@ -333,6 +357,16 @@ func (h *House) wireForgetting(f *folder) {
 	h.erase = &erase.Service{
 		DB: f.db, Subject: h.subjects, Keys: f.keys, Connect: h.connect, Ledger: h.ledger,
 		Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web,
+	}
+	h.backup = &backup.Service{
+		DB: f.db, Keys: f.keys, Subject: h.subjects, Erase: h.erase, Ledger: h.ledger, Mail: h.mail, Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web,
+		ID: f.id, Dir: h.settings.Backups, KeysDir: h.settings.KeyBackups, Tell: h.options.Tell,
+	}
+	h.backup.Recipients, _ = backup.ParseRecipients(h.settings.Recipients) //nolint:errcheck // readSettings has refused what cannot be read
+	h.erase.Export, h.ledger.Grown = h.backup.Export, h.backup.Export
+	h.mail.Held = func(ctx context.Context) (bool, error) {
+		at, err := h.backup.MailHeld(ctx)
+		return !at.IsZero(), err
 	}
 	h.retain = &retain.Service{DB: f.db, Subject: h.subjects, Erase: h.erase, Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web}
 }
@@ -459,7 +493,7 @@ func (h *House) periodic() []job.Periodic {
 			{Name: "consent.archive", Every: 5 * time.Minute, Run: h.archiveShown},
 			{Name: "erase.resume", Every: time.Minute, Run: h.erase.ResumeAll},
 		},
-		h.mail.Periodic(), h.files.Periodic(), h.retain.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(), h.scan.Periodic(),
+		h.mail.Periodic(), h.files.Periodic(), h.retain.Periodic(), h.backup.Periodic(), h.gateway.Periodic(), h.intake.Periodic(), h.request.Periodic(), h.staff.Periodic(), h.consent.Periodic(), h.scan.Periodic(),
 	)
 }
 

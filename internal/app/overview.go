@@ -146,6 +146,8 @@ func whereToMend(p *fault.Error) string {
 	switch feature {
 	case "erase":
 		return "/erasures"
+	case "backup":
+		return "/backups"
 	case "gateway":
 		return "/drift"
 	case "retain":

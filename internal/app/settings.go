@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/tillid/tillid/internal/backup"
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/ledger"
@@ -28,10 +29,15 @@ type Settings struct {
 	Scan     string // TILLID_SCAN: off switches the nightly look at the sites off
 	Clamd    string // TILLID_CLAMD: unix:/run/clamav/clamd.ctl; empty: uploads are not scanned
 	Witness  string // TILLID_WITNESSES: "URL KEY", several with commas between; empty: nobody cosigns the log
+
+	Backups    string // TILLID_BACKUP_DIR: folder of the backups and the erasure list; empty: backup in the folder
+	KeyBackups string // TILLID_BACKUP_KEYS_DIR: folder of the key store's backups; empty: backup-keys in the folder
+	Recipients string // TILLID_BACKUP_RECIPIENTS: who can open backups (age1…); empty: no backups are made
 }
 
 var settingNames = []string{
 	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN", "TILLID_CLAMD",
+	"TILLID_BACKUP_DIR", "TILLID_BACKUP_KEYS_DIR", "TILLID_BACKUP_RECIPIENTS",
 }
 
 // readSettings reads a house's settings; getenv is os.Getenv or a test's own.
@@ -56,7 +62,7 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 		return "", nil
 	}
 	var s Settings
-	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan, &s.Clamd} {
+	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan, &s.Clamd, &s.Backups, &s.KeyBackups, &s.Recipients} {
 		if *into, err = get(settingNames[i]); err != nil {
 			return Settings{}, err
 		}
@@ -66,6 +72,14 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 	}
 	if _, err := s.scanner(); err != nil {
 		return Settings{}, err
+	}
+	if _, err := backup.ParseRecipients(s.Recipients); err != nil {
+		return Settings{}, err
+	}
+	for into, name := range map[*string]string{&s.Backups: "backup", &s.KeyBackups: "backup-keys"} {
+		if *into == "" {
+			*into = filepath.Join(dir, name)
+		}
 	}
 	if (s.Database == "") != (s.KeyStore == "") {
 		return Settings{}, fault.New(fault.Invalid, "Only one of TILLID_DATABASE_URL and TILLID_KEYS_URL is set.").

@@ -40,6 +40,11 @@ type Service struct {
 	Log        *slog.Logger
 	Controller string // its name in certificates
 	House      *web.House
+
+	// Export writes the erasure list beside the backups. It runs before a
+	// certificate is issued, so that nothing is certified that a restore could
+	// bring back unnoticed. May be nil.
+	Export func(ctx context.Context) error
 }
 
 // CaseID names a case of erasure. It cannot be guessed: it is also the address
@@ -54,6 +59,7 @@ const (
 	Request   Kind = "request"   // a person asked (Art. 17)
 	Retention Kind = "retention" // a rule's period ended
 	Closed    Kind = "closed"    // a case was closed, and the rule says at once
+	Restored  Kind = "restore"   // it was erased before, and a restored backup brought it back
 )
 
 // Reason is why something is erased.
@@ -315,7 +321,7 @@ func (s *Service) applyOne(ctx context.Context, tx *db.Tx, c *Case, step Step, t
 	if err != nil {
 		return false, err
 	}
-	if held || paused[r.ID] {
+	if c.Reason.Kind != Restored && (held || paused[r.ID]) {
 		t.State, t.Code = Blocked, hold.ID
 		if !held {
 			t.Code = restriction

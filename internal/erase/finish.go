@@ -36,6 +36,11 @@ func (s *Service) finish(ctx context.Context, id CaseID, keys []string) error {
 	if len(left) > 0 {
 		return fmt.Errorf("%d keys are still there after they were destroyed", len(left))
 	}
+	if s.Export != nil {
+		if err := s.Export(ctx); err != nil {
+			return fmt.Errorf("export the erasure list: %w", err)
+		}
+	}
 	verified, err := s.checkLocal(ctx, id)
 	if err != nil {
 		return err

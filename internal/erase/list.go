@@ -27,7 +27,11 @@ func (s *Service) List(ctx context.Context, since time.Time) ([]Erased, error) {
 	if since.IsZero() {
 		since = time.Unix(0, 0)
 	}
-	rows, err := s.DB.Query(ctx, `select pseudonym, kind, case_id, erased_at from erasure_list where erased_at >= $1 order by erased_at, pseudonym`, at(since))
+	return selectErased(ctx, s.DB, `where erased_at >= $1 order by erased_at, pseudonym`, at(since))
+}
+
+func selectErased(ctx context.Context, q db.Queryer, where string, args ...any) ([]Erased, error) {
+	rows, err := q.Query(ctx, `select pseudonym, kind, case_id, erased_at from erasure_list `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("select erasure list: %w", err)
 	}

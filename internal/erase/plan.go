@@ -54,6 +54,10 @@ func (s *Service) PlanFor(ctx context.Context, records []subject.Record, why Rea
 				step.Systems = append(step.Systems, h)
 			}
 		}
+		if why.Kind == Restored { // it was erased once, when nothing kept it
+			steps[i] = step
+			continue
+		}
 		if hold, ok := holding(holds, r); ok {
 			step.State, step.Code = Blocked, hold.ID
 		} else if paused[r.ID] {
@@ -90,7 +94,7 @@ func (s *Service) paused(ctx context.Context, q db.Queryer, why Reason, ids []st
 // act is how a record goes: a rule may make it impersonal instead; a person who
 // asks gets it deleted.
 func act(plan *policy.Plan, r subject.Record, why Reason) subject.Act {
-	if rule := plan.Rule(r.Rule); rule != nil && rule.Action == string(subject.Anonymise) && why.Kind != Request {
+	if rule := plan.Rule(r.Rule); rule != nil && rule.Action == string(subject.Anonymise) && why.Kind != Request && why.Kind != Restored {
 		return subject.Anonymise
 	}
 	return subject.Delete

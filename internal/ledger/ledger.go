@@ -11,6 +11,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,6 +49,9 @@ type Log struct {
 	Logger *slog.Logger // for Run and Routes; may be nil
 
 	Witnesses []Cosigner // who cosigns; see Cosign
+
+	// Grown runs after a new checkpoint was signed; an error is only logged. May be nil.
+	Grown func(ctx context.Context) error
 
 	self holder
 }
@@ -112,6 +116,35 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 		return nil, fmt.Errorf("checkpoint: %w", err)
 	}
 	return []byte(head.note), nil
+}
+
+// LastCheckpoint returns the newest signed checkpoint as it is stored, "" while
+// the log is empty; of a snapshot, for example.
+func LastCheckpoint(ctx context.Context, q db.Queryer) (string, error) {
+	note, err := lastNote(ctx, q)
+	if err != nil {
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
+	return note, nil
+}
+
+// CheckpointAt returns the stored checkpoint of that many leaves, "" when there is none.
+func CheckpointAt(ctx context.Context, q db.Queryer, size int64) (note string, err error) {
+	err = q.QueryRow(ctx, `select note from checkpoint where size = $1`, size).Scan(&note)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return "", fmt.Errorf("checkpoint: %w", err)
+	}
+	return note, nil
+}
+
+// OpenCheckpoint checks a checkpoint's signature, and returns the log's name,
+// how many leaves it covers, and its root.
+func OpenCheckpoint(signed, vkey string) (origin string, size int64, root string, err error) {
+	origin, tree, err := openCheckpoint([]byte(signed), vkey)
+	if err != nil {
+		return "", 0, "", fmt.Errorf("checkpoint: %w", err)
+	}
+	return origin, tree.N, tree.Hash.String(), nil
 }
 
 // Entry is a leaf with its place.

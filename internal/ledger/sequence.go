@@ -75,6 +75,16 @@ func (l *Log) complain(ctx context.Context, msg string, err error) {
 // Sequence numbers what waits and signs a new checkpoint. Only the holder of the
 // lease does something. It returns how many leaves it numbered.
 func (l *Log) Sequence(ctx context.Context) (int, error) {
+	total, err := l.sequenceAll(ctx)
+	if total > 0 && l.Grown != nil {
+		if err := l.Grown(ctx); err != nil && ctx.Err() == nil {
+			l.complain(ctx, "tell of a new checkpoint", err)
+		}
+	}
+	return total, err
+}
+
+func (l *Log) sequenceAll(ctx context.Context) (int, error) {
 	total := 0
 	for {
 		n, err := l.sequence(ctx)
@@ -237,6 +247,15 @@ func (l *Log) ours(ctx context.Context, q db.Queryer) error {
 		return errOther
 	}
 	return err
+}
+
+// Alone forgets who numbered leaves, in a database of which it is known that
+// nobody does any more: a restored one.
+func (l *Log) Alone(ctx context.Context, tx *db.Tx) error {
+	if _, err := tx.Exec(ctx, `delete from sequencer`); err != nil {
+		return fmt.Errorf("forget the sequencer: %w", err)
+	}
+	return nil
 }
 
 // Health says what is wrong with the log: leaves that have waited for more

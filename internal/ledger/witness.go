@@ -195,7 +195,7 @@ func readSubmission(body []byte) (in submission, err error) {
 func (w *Witness) cosign(in submission) (string, *refusal) {
 	text, _, ok := strings.Cut(in.note, "\n\n")
 	origin, _, _ := strings.Cut(text, "\n")
-	vkey, known := w.logs[origin]
+	vkey, known := w.keyOf(origin)
 	if !ok || !known {
 		return "", &refusal{status: http.StatusNotFound, text: "This witness does not know that log."}
 	}
@@ -216,6 +216,20 @@ func (w *Witness) cosign(in submission) (string, *refusal) {
 		return "", &refusal{status: http.StatusInternalServerError, text: "The witness cannot remember just now."}
 	}
 	return w.line(text + "\n"), nil
+}
+
+// keyOf returns the key of a log by its name: the key's own, or, after a restore,
+// that with a slash and more behind it. Each name is a log of its own.
+func (w *Witness) keyOf(origin string) (vkey string, known bool) {
+	if vkey, known = w.logs[origin]; known {
+		return vkey, true
+	}
+	cut := strings.LastIndexByte(origin, '/')
+	if cut < 0 {
+		return "", false
+	}
+	vkey, known = w.logs[origin[:cut]]
+	return vkey, known
 }
 
 // consistent refuses what does not extend what was seen before.

@@ -15,6 +15,8 @@ import (
 const (
 	sendJob   = "mail.send"
 	forgetJob = "mail.forget"
+
+	heldPause = time.Minute // until a held letter asks again
 )
 
 // ref is the payload of both jobs.
@@ -56,6 +58,15 @@ func (s *Service) send(ctx context.Context, id string) error {
 		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
 			return job.Add(ctx, tx, sendJob, ref{id}, s.Now().Add(time.Hour), "")
 		})
+	}
+	if s.Held != nil {
+		held, err := s.Held(ctx)
+		if err != nil {
+			return err
+		}
+		if held {
+			return job.Add(ctx, s.DB, sendJob, ref{id}, s.Now().Add(heldPause), "")
+		}
 	}
 	key, err := s.Keys.Get(ctx, id)
 	if f := (*fault.Error)(nil); errors.As(err, &f) && f.Kind == fault.Gone {

@@ -38,6 +38,9 @@ type Service struct {
 	// Paused reports whether a record's use is restricted (Art. 18); nil: never. Then no
 	// letter about it is taken, and those that wait go on waiting.
 	Paused func(ctx context.Context, q db.Queryer, record string) (bool, error)
+
+	// Held reports whether letters wait for a person's word, after a restore; may be nil.
+	Held func(ctx context.Context) (bool, error)
 }
 
 // Message is one letter to one person.
@@ -190,6 +193,28 @@ func (s *Service) drop(ctx context.Context, tx *db.Tx, id string) error {
 		return err
 	}
 	return job.Add(ctx, tx, forgetJob, ref{id}, s.Now(), "")
+}
+
+// DropWaiting throws away every letter that waits, and returns how many there were.
+func (s *Service) DropWaiting(ctx context.Context) (n int, err error) {
+	for {
+		waiting, err := ids(ctx, s.DB, `select id from mail where state = 'queued' order by queued_at limit 500`)
+		if err != nil || len(waiting) == 0 {
+			return n, err
+		}
+		err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+			for _, id := range waiting {
+				if err := s.drop(ctx, tx, id); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return n, err
+		}
+		n += len(waiting)
+	}
 }
 
 // Name, Tables, Show and Apply make the Service a subject.Holder, so that its

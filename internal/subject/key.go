@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strconv"
 	"time"
@@ -239,3 +240,6 @@ func open(aead cipher.AEAD, sealed, data []byte) ([]byte, error) {
 	}
 	return plain, nil
 }
+
+// KeyMigrations are the migrations of a key store's database.
+func KeyMigrations() fs.FS { return keyMigrations }
