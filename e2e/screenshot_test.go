@@ -189,7 +189,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	add("staff", "backoffice", "bo-overview", "/", "bo-enquiries", "/enquiries", "bo-enquiries-closed", "/enquiries?state=closed", "bo-case", open,
 		"bo-case-answered", answered, "bo-entry", "/enquiries/new?form=callback", "bo-enquiries-mine", "/enquiries?state=mine", "bo-erasures", "/erasures", "bo-erasure", "/erasures/"+id, "bo-erasure-kept", kept, "bo-retention", "/retention",
 		"bo-consent", "/consent", "bo-consent-shown", shown, "bo-scan", "/scan", "bo-drift", "/drift", "bo-declaration", "/declaration", "bo-versions", "/versions", "bo-users", "/users",
-		"bo-user", user, "bo-version", "/versions/1", "bo-compare", "/versions/compare?from=1&to=1", "bo-work", "/work", "bo-retention-all", "/retention?days=36500",
+		"bo-user", user, "bo-version", "/versions/1", "bo-compare", "/versions/compare?from=1&to=1", "bo-work", "/work", "bo-backups", "/backups", "bo-retention-all", "/retention?days=36500",
 		"bo-audit", "/audit", "bo-log", "/log", "bo-account", "/account", "bo-error-404", "/nothing")
 	add("customer", "backoffice", "bo-agreement", "/support/agreement", "bo-customer-users", "/users", "bo-error-403", "/enquiries")
 	for name, path := range map[string][2]string{"site": {"/", "/en/"}, "site-contact": {"/kontakt", "/en/contact"}} {

@@ -3,9 +3,12 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"log/slog"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,6 +38,29 @@ func choose(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("LEAF", done.Receipt.Leaf)
 }
 
+// recipient IDENTITY SETTINGS names the identity's recipient in a house's settings.
+func recipient(ts *testscript.TestScript, _ bool, args []string) {
+	_, rest, ok := strings.Cut(ts.ReadFile(args[0]), "# public key: ")
+	if !ok {
+		ts.Fatalf("%s names no recipient", args[0])
+	}
+	name, _, _ := strings.Cut(rest, "\n")
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte("TILLID_BACKUP_RECIPIENTS="+name+"\n"), 0o600))
+}
+
+// cpdir FROM TO copies a folder.
+func cpdir(ts *testscript.TestScript, _ bool, args []string) {
+	from := os.DirFS(ts.MkAbs(args[0]))
+	ts.Check(fs.WalkDir(from, ".", func(name string, e fs.DirEntry, err error) error {
+		to := filepath.Join(ts.MkAbs(args[1]), name)
+		if err != nil || e.IsDir() {
+			return errors.Join(err, os.MkdirAll(to, 0o755))
+		}
+		b, err := fs.ReadFile(from, name)
+		return errors.Join(err, os.WriteFile(to, b, 0o644))
+	}))
+}
+
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){"tillid": main})
 }
@@ -44,7 +70,7 @@ func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: os.Getenv("UPDATE_SCRIPTS") != "",
-		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"choose": choose},
+		Cmds:          map[string]func(*testscript.TestScript, bool, []string){"choose": choose, "recipient": recipient, "cpdir": cpdir},
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("EXAMPLE", os.Getenv("PWD")+"/../../examples/eksempel")
 			wd, err := os.Getwd()

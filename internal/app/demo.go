@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/tillid/tillid/examples/eksempel"
+	"github.com/tillid/tillid/internal/backup"
 	"github.com/tillid/tillid/internal/connect/desk"
 	"github.com/tillid/tillid/internal/demosite"
 	"github.com/tillid/tillid/internal/fault"
@@ -163,10 +164,35 @@ func (d *Demo) prepare(ctx context.Context, house *House) error {
 	return err
 }
 
+// demoIdentity opens the demo's backups. In a real house it is on another machine.
+const demoIdentity = "backup-identity.txt"
+
+// writeIdentity names somebody who can open the demo's backups.
+func (d *Demo) writeIdentity() error {
+	settings := filepath.Join(d.Dir, "settings.env")
+	if exists(settings) {
+		return nil
+	}
+	file, recipient, err := backup.Keygen(d.Now())
+	if err != nil {
+		return err
+	}
+	if name := filepath.Join(d.Dir, demoIdentity); !exists(name) {
+		if err := writeSecret(name, file); err != nil {
+			return err
+		}
+		return writeSecret(settings, "TILLID_BACKUP_RECIPIENTS="+recipient+"\n")
+	}
+	return nil
+}
+
 // write copies the example into the folder, with the demo's hosts in place of the real ones.
 func (d *Demo) write() error {
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
 		return fault.New(fault.Unavailable, "The folder %s cannot be made.", d.Dir).Because(err)
+	}
+	if err := d.writeIdentity(); err != nil {
+		return err
 	}
 	return fs.WalkDir(eksempel.Files, ".", func(name string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || name == "as-published.yaml" {
@@ -235,9 +261,11 @@ Try this:
      with: tillid verify FILE
   5. Let the help desk lie (Processors), erase again, and see the case stay open.
   6. Sign in as the customer: the data-processing agreement is under Support.
+  7. Try the backup that was made at the start, with what you have erased since:
+     tillid restore --drill --house %s --identity %s
 
 The house is in %s. Stop with Ctrl-C.
 `, at("site"), at("backoffice"), at("mail"), at("processors"), at("outside"),
 		DemoStaff, DemoUser, DemoPassword, DemoCustomer, demoAdmin, DemoPassword,
-		at("site"), at("site"), h.Dir)
+		at("site"), at("site"), h.Dir, filepath.Join(h.Dir, demoIdentity), h.Dir)
 }
