@@ -60,6 +60,7 @@ Settings come from the environment or from settings.env in the folder:
   TILLID_DATABASE_URL, TILLID_KEYS_URL   two PostgreSQL databases, instead of files
   TILLID_KEK, TILLID_KEK_FILE            the key-encryption key, from elsewhere
   TILLID_SMTP_URL, TILLID_MAIL_FROM      how mail leaves
+  TILLID_IMAP_URL                        a mailbox whose letters become cases
   TILLID_CLAMD                           the virus scanner for uploads: unix:/run/clamav/clamd.ctl
   TILLID_SCAN                            off: the sites are not looked at every night
   TILLID_CHROMIUM                        the browser that looks; found on PATH when absent

@@ -388,6 +388,9 @@ func (h *House) wirePublic(f *folder) {
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, Files: h.files, House: h.web, Log: h.Log, Now: h.Now,
 		Secret: h.key("form tokens"), Limit: h.limit, Hand: h.connect.Hand, Erase: h.eraseRecords, Colleagues: h.colleagues,
 	}
+	if h.settings.IMAP != "" {
+		h.intake.Box = &mail.Box{URL: h.settings.IMAP, Log: h.Log}
+	}
 	h.request = &request.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Connect: h.connect, Erase: h.erase, Ledger: h.ledger, Mail: h.mail,
 		House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.visitor,

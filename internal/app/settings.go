@@ -12,6 +12,7 @@ import (
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/ledger"
+	"github.com/tillid/tillid/internal/mail"
 )
 
 // Settings are the few things about a house that its declaration does not say:
@@ -28,6 +29,7 @@ type Settings struct {
 	MailFrom string // TILLID_MAIL_FROM; empty: the controller's address
 	Scan     string // TILLID_SCAN: off switches the nightly look at the sites off
 	Clamd    string // TILLID_CLAMD: unix:/run/clamav/clamd.ctl; empty: uploads are not scanned
+	IMAP     string // TILLID_IMAP_URL: imaps://user:password@host:993/INBOX; empty: no mailbox is read
 	Witness  string // TILLID_WITNESSES: "URL KEY", several with commas between; empty: nobody cosigns the log
 
 	Backups    string // TILLID_BACKUP_DIR: folder of the backups and the erasure list; empty: backup in the folder
@@ -36,7 +38,7 @@ type Settings struct {
 }
 
 var settingNames = []string{
-	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN", "TILLID_CLAMD",
+	"TILLID_DATABASE_URL", "TILLID_KEYS_URL", "TILLID_KEK", "TILLID_SMTP_URL", "TILLID_MAIL_FROM", "TILLID_WITNESSES", "TILLID_SCAN", "TILLID_CLAMD", "TILLID_IMAP_URL",
 	"TILLID_BACKUP_DIR", "TILLID_BACKUP_KEYS_DIR", "TILLID_BACKUP_RECIPIENTS",
 }
 
@@ -62,13 +64,18 @@ func readSettings(dir string, getenv func(string) string) (Settings, error) {
 		return "", nil
 	}
 	var s Settings
-	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan, &s.Clamd, &s.Backups, &s.KeyBackups, &s.Recipients} {
+	for i, into := range []*string{&s.Database, &s.KeyStore, &s.KEK, &s.SMTP, &s.MailFrom, &s.Witness, &s.Scan, &s.Clamd, &s.IMAP, &s.Backups, &s.KeyBackups, &s.Recipients} {
 		if *into, err = get(settingNames[i]); err != nil {
 			return Settings{}, err
 		}
 	}
 	if _, err := s.cosigners(); err != nil {
 		return Settings{}, err
+	}
+	if s.IMAP != "" {
+		if err := mail.CheckBox(s.IMAP); err != nil {
+			return Settings{}, err
+		}
 	}
 	if _, err := s.scanner(); err != nil {
 		return Settings{}, err

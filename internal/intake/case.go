@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -317,7 +318,7 @@ func (c enquiryCase) shown(l text.Lang) []subject.Shown {
 
 // shownFile names a file with the label of its field.
 func (c enquiryCase) shownFile(f file.File, l text.Lang) subject.Shown {
-	v := subject.Shown{Label: f.Field, Value: subject.Secret(f.Name + " (" + text.Bytes(l, f.Size) + ")")}
+	v := subject.Shown{Label: cmp.Or(f.Field, text.T(l, "intake.letter.file")), Value: subject.Secret(f.Name + " (" + text.Bytes(l, f.Size) + ")")}
 	if c.form == nil {
 		return v
 	}

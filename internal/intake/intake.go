@@ -7,6 +7,7 @@
 package intake
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -42,6 +43,7 @@ type Service struct {
 	Ledger   *ledger.Log
 	Mail     *mail.Service
 	Files    *file.Service
+	Box      *mail.Box // the mailbox that is read; nil: none
 	House    *web.House
 	Log      *slog.Logger
 	Now      func() time.Time
@@ -81,6 +83,8 @@ type submission struct {
 
 	came     string    // how it came, when staff enter it; "" through a form
 	received time.Time // when it came, when staff enter it
+	silent   bool      // no receipt: a machine wrote it
+	idem     string    // what tells it from others; "" is worked out
 
 	filesToken string // names that record for a form that is shown again
 }
@@ -114,7 +118,7 @@ var errRepeated = errors.New("submission repeated")
 // submit stores a submission once. For one that is stored already it returns the
 // first receipt.
 func (s *Service) submit(ctx context.Context, in submission) (Receipt, error) {
-	idem := s.idempotencyKey(in)
+	idem := cmp.Or(in.idem, s.idempotencyKey(in))
 	for range 3 {
 		receipt, err := s.store(ctx, in, idem)
 		if errors.Is(err, errRepeated) || len(in.files) > 0 && db.IsUnique(err) { // or another post took the files
@@ -241,7 +245,7 @@ func (s *Service) register(ctx context.Context, tx *db.Tx, e *enquiry, form *pol
 			recent++
 		}
 	}
-	if recent >= receiptsPerHour && e.Quarantine == "" && e.Came == "" {
+	if recent >= receiptsPerHour && e.Quarantine == "" && slices.Contains([]string{"", "mail"}, e.Came) {
 		e.Quarantine = "many"
 	}
 	return s.Subjects.Add(ctx, tx, subject.Record{
@@ -255,7 +259,7 @@ func (s *Service) actOn(ctx context.Context, tx *db.Tx, e enquiry, in submission
 	if e.Quarantine != "" {
 		return nil
 	}
-	if wantsReceipt(in.form) && given(in, "email") != "" {
+	if wantsReceipt(in.form) && !in.silent && given(in, "email") != "" {
 		if err := job.Add(ctx, tx, receiptJob, ref{e.ID}, e.Received, receiptJob+":"+e.ID); err != nil {
 			return err
 		}

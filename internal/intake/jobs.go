@@ -31,7 +31,7 @@ func (s *Service) Jobs() map[string]func(context.Context, []byte) error {
 
 // Periodic returns the work that is done again and again.
 func (s *Service) Periodic() []job.Periodic {
-	return []job.Periodic{{Name: "intake.aside", Every: time.Hour, Run: s.dropAside}}
+	return append(s.box(), job.Periodic{Name: "intake.aside", Every: time.Hour, Run: s.dropAside})
 }
 
 // sendReceipt queues the receipt of one submission, once.

@@ -249,6 +249,22 @@ func insertEvent(ctx context.Context, tx *db.Tx, e event) error {
 	return nil
 }
 
+func hasEvent(ctx context.Context, q db.Queryer, id string) (bool, error) {
+	var n int
+	if err := q.QueryRow(ctx, `select count(*) from enquiry_event where id = $1`, id).Scan(&n); err != nil {
+		return false, fmt.Errorf("find event: %w", err)
+	}
+	return n > 0, nil
+}
+
+// unanswer makes an enquiry one that waits for an answer again.
+func unanswer(ctx context.Context, tx *db.Tx, id string) error {
+	if _, err := tx.Exec(ctx, `update enquiry set answered_at = null where id = $1`, id); err != nil {
+		return fmt.Errorf("unanswer enquiry: %w", err)
+	}
+	return nil
+}
+
 func eventsOf(ctx context.Context, q db.Queryer, id string) ([]event, error) {
 	rows, err := q.Query(ctx, `select id, enquiry, kind, at, sealed from enquiry_event where enquiry = $1 order by at, id`, id)
 	if err != nil {

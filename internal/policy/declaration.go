@@ -333,6 +333,7 @@ type Form struct {
 	Art14      Duration  `yaml:"art14_notice" doc:"For data not from the person: notice within."`
 	MinAge     int       `yaml:"min_age" doc:"Youngest age accepted, where age is asked."`
 	SendTo     []string  `yaml:"send_to" ref:"engagements" doc:"Processors that receive what is sent."`
+	Mailbox    string    `yaml:"mailbox" format:"email" doc:"Mail to this address becomes a case of this form, and is then removed from the mailbox."`
 	AutoReply  *bool     `yaml:"auto_reply" doc:"Whether the sender gets a receipt by mail with the notice."`
 	Promise    text.Text `yaml:"promise" doc:"For newsletters: company, channel, product kinds, and that it can be withdrawn."`
 	IDDocument bool      `yaml:"id_document" doc:"Whether an identity document is asked for."`
