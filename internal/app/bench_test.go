@@ -3,12 +3,9 @@ package app
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -116,56 +113,4 @@ func anonymous(b *testing.B) float64 {
 		b.Fatal(err)
 	}
 	return kib / 1024
-}
-
-// BenchmarkGateway passes a page of 30 KB through the gateway, and through a bare
-// reverse proxy for comparison.
-func BenchmarkGateway(b *testing.B) {
-	page := "<!doctype html><html lang=da><head><title>Side</title></head><body>" + strings.Repeat("<p class=\"a\">Tekst og mere tekst.</p>\n", 780) + "</body></html>"
-	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		io.WriteString(w, page)
-	}))
-	defer upstream.Close()
-	u, err := url.Parse(upstream.URL)
-	if err != nil {
-		b.Fatal(err)
-	}
-	house := benchHouse(b, upstream.URL)
-	server := &Server{Houses: []*House{house}, Log: house.Log, Metrics: NewMetrics()}
-	if err := server.Build(); err != nil {
-		b.Fatal(err)
-	}
-	bare := httputil.NewSingleHostReverseProxy(u)
-	bare.Transport = &http.Transport{MaxIdleConnsPerHost: 256}
-	for name, handler := range map[string]http.Handler{"bare": bare, "tillid": server} {
-		b.Run(name, func(b *testing.B) {
-			front := httptest.NewServer(handler)
-			defer front.Close()
-			client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 256}}
-			b.SetParallelism(8)
-			b.ResetTimer()
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					r, err := http.NewRequestWithContext(b.Context(), http.MethodGet, front.URL+"/", nil)
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					r.Host = "www.eksempel.example"
-					r.Header.Set("Sec-Fetch-Dest", "document")
-					resp, err := client.Do(r)
-					if err != nil {
-						b.Error(err)
-						return
-					}
-					if n, _ := io.Copy(io.Discard, resp.Body); n < int64(len(page)) || resp.StatusCode != http.StatusOK {
-						b.Errorf("%d, %d bytes", resp.StatusCode, n)
-					}
-					resp.Body.Close()
-				}
-			})
-			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "requests/s")
-		})
-	}
 }
