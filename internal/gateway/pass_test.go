@@ -240,6 +240,78 @@ func TestPageOfAnySize(t *testing.T) {
 	}
 }
 
+// Many pages that are under way at once hold at most 256 KB each, with everything
+// that HTTP needs on both sides: what has passed of a page is not kept.
+func TestMemoryOfRequests(t *testing.T) {
+	const pages, passed = 50, 1 << 20
+	block := strings.Repeat("<p class=\"a\">text <img src=\"https://spy.test/p.png\" alt=\"\"></p>\n", 100)
+	release := make(chan struct{})
+	g := newRig(t, "enforce", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		io.WriteString(w, "<!doctype html><html><head></head><body>")
+		for n := 0; n < passed+256<<10; n += len(block) {
+			io.WriteString(w, block)
+		}
+		http.NewResponseController(w).Flush()
+		<-release
+	})
+	server, _ := front(t, g)
+	under, ended := make(chan error), make(chan error)
+	before := held()
+	for range pages {
+		go func() {
+			conn, err := net.Dial("tcp", server.Listener.Addr().String())
+			if err == nil {
+				defer conn.Close()
+				fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\nSec-Fetch-Dest: document\r\nConnection: close\r\n\r\n", siteHost)
+				err = discard(io.LimitReader(conn, passed))
+			}
+			under <- err
+			if err == nil {
+				err = discard(conn)
+			}
+			ended <- err
+		}()
+	}
+	for range pages {
+		if err := <-under; err != nil {
+			t.Error(err)
+		}
+	}
+	each := (held() - before) / pages
+	if each > 256<<10 {
+		t.Errorf("a request holds %d KB", each>>10)
+	}
+	t.Logf("a request holds %d KB", each>>10)
+	close(release)
+	for range pages {
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// discard reads to the end with little memory of its own.
+func discard(r io.Reader) error {
+	var b [1 << 10]byte
+	for {
+		if _, err := r.Read(b[:]); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+// held is the memory that this process needs for what it is doing.
+func held() int64 {
+	runtime.GC()
+	runtime.GC() // what pools keep goes with the second
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
 // The rewriter and an HTML tokenizer that this project did not write agree: no
 // element loads from where it must not, and what is not touched is the same.
 func FuzzInert(f *testing.F) {
