@@ -110,6 +110,7 @@ func (s *outsider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 var at = "https://custom.outside.test:%s/", s = document.createElement("script");
 s.src = at + "c.js"; document.head.append(s);
 new Image().src = at + "i.png"; navigator.sendBeacon(at + "b");
+document.cookie = "custom_tag=1; path=/";
 var d = document.createElement("div"); d.innerHTML = "<iframe src='" + at + "f'></iframe>"; document.documentElement.append(d);
 })();`, port)
 	}
