@@ -63,8 +63,8 @@ func looks() []look {
 		return look{lang: lang, dark: dark, width: width, height: 900}
 	}
 	return []look{
-		at("da", false, 360), at("en", true, 360), at("en", false, 1280), at("da", true, 1280),
-		at("da", true, 360), at("en", false, 360), at("en", true, 1280), at("da", false, 1280),
+		at("da", false, 360), at("en", true, 1280), at("en", false, 1280), at("da", true, 1280),
+		at("da", true, 360), at("en", false, 360), at("en", true, 360), at("da", false, 1280),
 	}
 }
 
@@ -187,8 +187,8 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	}
 	add("nobody", "site", "policy", "/privacy", "policy-as-of", "/privacy?as-of="+time.Now().Format(time.DateOnly), "cookies", "/privacy/cookies",
 		"browsers", "/privacy/browsers", "versions", "/privacy/versions", "form", "/privacy/form/contact", "choices", "/privacy/choices",
-		"thanks", thanks, "me", "/privacy/me", "me-sent", "/privacy/me/sent", "me-open", link, "me-erased", erased, "certificate", "/privacy/certificate/"+id,
-		"error-404", "/privacy/nothing", "error-410", "/privacy/me/open/nothing", "error-400", "/privacy?as-of=tomorrow", "site-404", "/nothing")
+		"thanks", thanks, "me", "/privacy/me", "me-sent", "/privacy/me/sent", "me-erased", erased, "certificate", "/privacy/certificate/"+id,
+		"error-404", "/privacy/nothing", "error-410", "/privacy/me/open/nothing", "error-400", "/privacy?as-of=tomorrow")
 	add("chosen", "site", "choices-chosen", "/privacy/choices", "me-visitor", "/privacy/me", "me-parties", "/privacy/me/parties")
 	add("person", "site", "me-data", "/privacy/me/data", "me-erase", "/privacy/me/erase?what=all")
 	add("nobody", "mail", "mail-room", "/")
@@ -204,6 +204,8 @@ func stage(t *testing.T, d *demo) map[string]shot {
 		set[name] = shot{as: "nobody", host: "site", path: path[0], en: path[1], do: func(b *browser) { b.do(chromedp.WaitVisible(".tillid-banner")) }}
 		set[name+"-chosen"] = shot{as: "chosen", host: "site", path: path[0], en: path[1], do: func(b *browser) { b.do(chromedp.WaitVisible(".tillid-entry")) }}
 	}
+	set["site-404"] = shot{as: "nobody", host: "site", path: "/nothing", en: "/en/nothing"}
+	set["me-open"] = shot{as: "nobody", host: "site", path: link, en: link + "?lang=en"} // the letter was Danish
 	set["form-wrong"] = shot{as: "nobody", host: "site", path: "/privacy/form/contact", do: func(b *browser) {
 		b.fill("email", "karla")
 		b.press("main form button")

@@ -364,7 +364,7 @@ func verifyReceipt(c *cobra.Command, b []byte, vkey string, l text.Lang) error {
 }
 
 func printCertificate(w io.Writer, cert erase.Certificate, l text.Lang) error {
-	for _, p := range cert.Describe(l) {
+	for _, p := range cert.Describe(l, time.UTC) {
 		fmt.Fprintf(w, "%s\n", p.Title)
 		for _, line := range p.Lines {
 			fmt.Fprintf(w, "  %s\n", line)

@@ -156,7 +156,7 @@ func (d *Demo) prepare(ctx context.Context, house *House) error {
 	if _, _, err := house.staff.Bootstrap(ctx, DemoStaff, house.Plan().Controller.LegalName, staff.NewUser{UserName: DemoUser, Password: DemoPassword}); err != nil {
 		return err
 	}
-	customer, err := house.staff.AddAccount(ctx, staff.Customer, DemoCustomer, "Café Solsort (invented)")
+	customer, err := house.staff.AddAccount(ctx, staff.Customer, DemoCustomer, "Café Solsort")
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -28,6 +29,7 @@ import (
 	"github.com/tillid/tillid/internal/retain"
 	"github.com/tillid/tillid/internal/staff"
 	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/text"
 )
 
 // folderOf writes the example into a new folder, for the host www.<name>.test.
@@ -134,6 +136,16 @@ func TestTablesClaimed(t *testing.T) {
 	}
 	claim("mail", h.mail.Tables())
 	claim("file", h.files.Tables())
+	for _, table := range append(slices.Collect(maps.Keys(claimed)), "person", "identifier", "record", "handover") {
+		if !text.Has("erase.place." + table) {
+			t.Errorf("certificates have no words for the table %s: add erase.place.%s", table, table)
+		}
+	}
+	for _, holder := range h.erase.Holders {
+		if !text.Has("erase.place." + holder.Name()) {
+			t.Errorf("certificates have no words for %s: add erase.place.%s", holder.Name(), holder.Name())
+		}
+	}
 	claim("subject", subject.Tables())
 	claim("connect", connect.Tables())
 	claim("erase", erase.Tables())

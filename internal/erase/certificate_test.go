@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/tillid/tillid/internal/db/dbtest"
 	"github.com/tillid/tillid/internal/erase"
@@ -114,7 +115,7 @@ func TestCertificateInWords(t *testing.T) {
 		cert := h.certificate(id)
 		for _, l := range text.Langs() {
 			var words strings.Builder
-			for _, p := range cert.Describe(l) {
+			for _, p := range cert.Describe(l, time.UTC) {
 				words.WriteString(p.Title + "\n" + strings.Join(p.Lines, "\n") + "\n")
 			}
 			if s := words.String(); strings.Contains(s, "⟦") || !strings.Contains(s, "Hjælp ApS") {

@@ -18,7 +18,8 @@ type Passage struct {
 }
 
 // Describe returns a certificate in words, for pages and for the command line.
-func (c Certificate) Describe(l text.Lang) []Passage {
+// Moments are told in zone.
+func (c Certificate) Describe(l text.Lang, zone *time.Location) []Passage {
 	t := func(id string, kv ...any) string { return text.T(l, id, kv...) }
 	status := t("erase.cert.preliminary")
 	if c.Final {
@@ -28,16 +29,16 @@ func (c Certificate) Describe(l text.Lang) []Passage {
 		status,
 		t("erase.cert.reason." + string(c.Reason.Kind)),
 		t("erase.cert.controller", "Name", c.Controller),
-		t("erase.cert.opened", "At", text.Moment(l, c.Opened)),
-		t("erase.cert.issued", "At", text.Moment(l, c.Issued)),
-	}}, {t("erase.cert.here"), c.here(l)}}
+		t("erase.cert.opened", "At", moment(l, c.Opened, zone)),
+		t("erase.cert.issued", "At", moment(l, c.Issued, zone)),
+	}}, {t("erase.cert.here"), c.here(l, zone)}}
 	if len(c.Processors) > 0 {
-		passages = append(passages, Passage{t("erase.cert.processors"), lines(l, c.Processors)})
+		passages = append(passages, Passage{t("erase.cert.processors"), lines(l, c.Processors, zone)})
 	}
 	if len(c.Kept) > 0 {
-		passages = append(passages, Passage{t("erase.cert.kept"), lines(l, c.Kept)})
+		passages = append(passages, Passage{t("erase.cert.kept"), lines(l, c.Kept, zone)})
 	}
-	passages = append(passages, Passage{t("erase.cert.backups"), c.Backups.lines(l)})
+	passages = append(passages, Passage{t("erase.cert.backups"), c.Backups.lines(l, zone)})
 	var limits []string
 	for _, id := range c.CannotShow {
 		limits = append(limits, t("erase.limit."+id))
@@ -45,17 +46,17 @@ func (c Certificate) Describe(l text.Lang) []Passage {
 	return append(passages, Passage{t("erase.cert.limits"), limits}, Passage{t("erase.cert.proof"), c.proof(l)})
 }
 
-func (c Certificate) here(l text.Lang) []string {
+func (c Certificate) here(l text.Lang, zone *time.Location) []string {
 	if c.Deleted.IsZero() {
 		return []string{text.T(l, "erase.cert.nothing_yet")}
 	}
 	out := []string{
 		text.T(l, "erase.cert.records", "Count", c.Records),
-		text.T(l, "erase.cert.deleted", "At", text.Moment(l, c.Deleted)),
-		text.T(l, "erase.cert.keys", "Count", c.Keys, "At", text.Moment(l, c.KeysGone)),
+		text.T(l, "erase.cert.deleted", "At", moment(l, c.Deleted, zone)),
+		text.T(l, "erase.cert.keys", "Count", c.Keys, "At", moment(l, c.KeysGone, zone)),
 	}
 	for _, table := range slices.Sorted(maps.Keys(c.Rows)) {
-		out = append(out, text.T(l, "erase.cert.rows", "Count", c.Rows[table], "Table", table))
+		out = append(out, text.T(l, "erase.cert.rows", "Count", c.Rows[table], "Table", Place(l, table)))
 	}
 	return out
 }
@@ -68,19 +69,19 @@ func (c Certificate) proof(l text.Lang) []string {
 	return out
 }
 
-func lines(l text.Lang, all []Line) []string {
+func lines(l text.Lang, all []Line, zone *time.Location) []string {
 	out := make([]string, len(all))
 	for i, line := range all {
-		out[i] = line.Describe(l)
+		out[i] = line.Describe(l, zone)
 	}
 	return out
 }
 
 // Describe returns a place's true state in words.
-func (line Line) Describe(l text.Lang) string {
+func (line Line) Describe(l text.Lang, zone *time.Location) string {
 	name := line.Name
 	if name == "" {
-		name = line.Where
+		name = Place(l, line.Where)
 	}
 	words := []string{name + ": " + text.T(l, "erase.state."+string(line.State))}
 	for _, step := range []struct {
@@ -90,13 +91,30 @@ func (line Line) Describe(l text.Lang) string {
 		{"commanded", line.Commanded}, {"acknowledged", line.Acknowledged}, {"effective", line.Effective}, {"verified", line.Verified},
 	} {
 		if !step.at.IsZero() {
-			words = append(words, text.T(l, "erase.line."+step.id, "At", text.Moment(l, step.at)))
+			words = append(words, text.T(l, "erase.line."+step.id, "At", moment(l, step.at, zone)))
 		}
 	}
 	if code := Code(l, line.Code); code != "" {
 		words = append(words, code)
 	}
 	return strings.Join(words, "; ") + "."
+}
+
+// moment is a point in time as people of a zone read it; UTC is said.
+func moment(l text.Lang, at time.Time, zone *time.Location) string {
+	if zone == time.UTC {
+		return text.Moment(l, at.UTC()) + " UTC"
+	}
+	return text.Moment(l, at.In(zone))
+}
+
+// Place names what a table or a feature holds, in words: "henvendelser". What the
+// catalogues do not know keeps its technical name.
+func Place(l text.Lang, name string) string {
+	if id := "erase.place." + name; text.Has(id) {
+		return text.T(l, id)
+	}
+	return name
 }
 
 // Code returns why a task is in its state, in words; "" when there is nothing to say.
@@ -120,22 +138,22 @@ func Code(l text.Lang, code string) string {
 	return ""
 }
 
-func (b Backups) lines(l text.Lang) []string {
+func (b Backups) lines(l text.Lang, zone *time.Location) []string {
 	var out []string
 	if d, err := policy.ParseDuration(b.Data); err == nil && d.Set {
 		out = append(out, text.T(l, "erase.cert.backup_data", "Period", text.Period(l, d.Years, d.Months, d.Weeks, d.Days, d.Hours, d.Minutes),
-			"At", text.Date(l, b.DataUntil)))
+			"At", text.Date(l, b.DataUntil.In(zone))))
 	}
 	if b.KeysUntil.IsZero() {
 		return append(out, text.T(l, "erase.cert.backup_keys"))
 	}
-	return append(out, text.T(l, "erase.cert.backup_keys_until", "At", text.Date(l, b.KeysUntil)))
+	return append(out, text.T(l, "erase.cert.backup_keys_until", "At", text.Date(l, b.KeysUntil.In(zone))))
 }
 
 // String returns the certificate in English, for the command line.
 func (c Certificate) String() string {
 	var b strings.Builder
-	for _, p := range c.Describe(text.EN) {
+	for _, p := range c.Describe(text.EN, time.UTC) {
 		fmt.Fprintf(&b, "%s\n", p.Title)
 		for _, line := range p.Lines {
 			fmt.Fprintf(&b, "  %s\n", line)

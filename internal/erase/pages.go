@@ -2,7 +2,9 @@ package erase
 
 import (
 	"embed"
+	"maps"
 	"net/http"
+	"slices"
 
 	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/web"
@@ -79,8 +81,14 @@ type casePage struct {
 	Overdue     bool
 	Local       []taskRow
 	Processors  []taskRow
+	Rows        []placeRow // deleted, per table
 	Certificate bool
 	Pending     bool
+}
+
+type placeRow struct {
+	Place string
+	Count int
 }
 
 type taskRow struct {
@@ -106,6 +114,9 @@ func (s *Service) casePage(w http.ResponseWriter, r *http.Request) error {
 	if _, err := newestNote(ctx, s.DB, c.ID); err == nil {
 		page.Certificate = true
 	}
+	for _, table := range slices.Sorted(maps.Keys(c.Rows)) {
+		page.Rows = append(page.Rows, placeRow{Place(page.Lang, table), c.Rows[table]})
+	}
 	for _, t := range tasks {
 		row := s.row(page.Lang, t)
 		if t.Kind == Local {
@@ -128,7 +139,7 @@ func (s *Service) row(l text.Lang, t Task) taskRow {
 		row.Class = "broken"
 	}
 	if row.Name == "" {
-		row.Name = t.Store
+		row.Name = Place(l, t.Store)
 	}
 	return row
 }
@@ -170,7 +181,7 @@ func (s *Service) certificatePage(w http.ResponseWriter, r *http.Request) error 
 		return err
 	}
 	page := certificatePage{Frame: s.House.Public(r), ID: id, Final: cert.Final}
-	page.Passages = cert.Describe(page.Lang)
+	page.Passages = cert.Describe(page.Lang, s.Plan().Loc)
 	return web.Render(w, http.StatusOK, pages, "certificate", web.Public, page)
 }
 

@@ -34,6 +34,7 @@ type Error struct {
 	Args []any  // alternating names and values; no personal data
 	Msg  string // one sentence, no personal data
 	Hint string // what to do about it; may be empty
+	Next string // where one goes on: a path on the same host, named by "fault.<id>.next"; may be empty
 	Err  error  // the cause, for the log only
 }
 
@@ -64,6 +65,13 @@ func (e *Error) WithHint(format string, args ...any) *Error {
 func (e *Error) In(id string, kv ...any) *Error {
 	c := *e
 	c.ID, c.Args = id, kv
+	return &c
+}
+
+// Onward returns e with the path of the page where one goes on.
+func (e *Error) Onward(path string) *Error {
+	c := *e
+	c.Next = path
 	return &c
 }
 

@@ -40,8 +40,9 @@ func (s *Service) fileHTML(w http.ResponseWriter, r *http.Request) error {
 // fileFor returns the template of the downloaded page in a language.
 func fileFor(l text.Lang, zone *time.Location) (*template.Template, error) {
 	return template.New("file").Funcs(template.FuncMap{
-		"t":      func(id string, kv ...any) string { return text.T(l, id, kv...) },
-		"date":   func(at time.Time) string { return text.Date(l, at.In(zone)) },
-		"moment": func(at time.Time) string { return text.Moment(l, at.In(zone)) },
+		"t":       func(id string, kv ...any) string { return text.T(l, id, kv...) },
+		"date":    func(at time.Time) string { return text.Date(l, at.In(zone)) },
+		"country": func(code string) string { return text.Country(l, code) },
+		"moment":  func(at time.Time) string { return text.Moment(l, at.In(zone)) },
 	}).Parse(fileTemplate)
 }

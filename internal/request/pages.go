@@ -130,7 +130,7 @@ func (s *Service) showSent(w http.ResponseWriter, r *http.Request) error {
 // spent is the answer to a link that cannot be used (again).
 func spent() error {
 	return fault.New(fault.Gone, "This link has been used, or is too old.").
-		WithHint("Ask for a new one at /privacy/me; it takes a minute.").In("request.spent")
+		WithHint("Ask for a new one at /privacy/me; it takes a minute.").In("request.spent", "Minutes", int(linkLife.Minutes())).Onward("/privacy/me")
 }
 
 // showOpen changes nothing: mail programs follow links before people do.

@@ -53,7 +53,7 @@ type wrong struct{ What, Do string }
 type lineRow struct {
 	Line
 	PurposeName string
-	Trigger     string
+	Event       string // in words
 	Duration    policy.Duration
 	AtLatest    policy.Duration
 	Known       bool
@@ -115,9 +115,17 @@ func (s *Service) row(l text.Lang, line Line) lineRow {
 		row.PurposeName = p.Label.In(l)
 	}
 	if r := plan.Rule(line.Rule); r != nil {
-		row.Known, row.Trigger, row.Duration, row.AtLatest = true, r.Trigger, r.Duration, r.AtLatest
+		row.Known, row.Event, row.Duration, row.AtLatest = true, event(l, r.Trigger), r.Duration, r.AtLatest
 	}
 	return row
+}
+
+// event says when a rule's time begins, in words; one of a system outside keeps its name.
+func event(l text.Lang, trigger string) string {
+	if id := "retain.event." + trigger; text.Has(id) {
+		return text.T(l, id)
+	}
+	return text.T(l, "retain.event.outside", "Event", trigger)
 }
 
 func (s *Service) hold(w http.ResponseWriter, r *http.Request) error {

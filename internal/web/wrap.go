@@ -133,7 +133,9 @@ type problem struct {
 	Hint   string `json:"hint,omitempty"`
 	Ref    string `json:"reference,omitempty"`
 
-	retry int // seconds
+	Next   string `json:"-"` // where one goes on,
+	Onward string `json:"-"` // and what the button says
+	retry  int    // seconds
 }
 
 func problemOf(r *http.Request, err error) problem {
@@ -146,7 +148,13 @@ func problemOf(r *http.Request, err error) problem {
 	p := problem{Type: "about:blank", Status: statusOf(f)}
 	kind := kindWord(f.Kind)
 	p.Title = text.T(l, "web.error."+kind)
+	if own := "fault." + f.ID + ".title"; f.ID != "" && text.Has(own) {
+		p.Title = text.T(l, own, f.Args...)
+	}
 	p.Detail, p.Hint = words(l, f, kind)
+	if f.Next != "" {
+		p.Next, p.Onward = f.Next, text.T(l, "fault."+f.ID+".next")
+	}
 	if f.ID != "" && f.Kind != fault.Internal {
 		p.Type = "urn:tillid:fault:" + f.ID
 	}
