@@ -110,8 +110,10 @@ func (e *estate) change(t testing.TB, pairs ...string) {
 // lite makes the estate's databases files in its folder.
 func lite(string) string { return "" }
 
-// In observe mode nothing is stopped, and everything that would be is listed.
-func TestObserveMode(t *testing.T) {
+// In observe mode nothing is stopped, and everything that would be is listed. After
+// publishing with enforce, beside the running server, the same page loads nothing
+// that is not declared.
+func TestObserveThenEnforce(t *testing.T) {
 	outside := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/javascript")
 		fmt.Fprint(w, "window.tagged = true")
@@ -145,6 +147,20 @@ func TestObserveMode(t *testing.T) {
 	})
 	if !strings.Contains(page, "Observing") || strings.Contains(page, ">stopped<") {
 		t.Error("the page does not say that nothing is stopped")
+	}
+	e.change(t, "mode: observe", "mode: enforce")
+	if out, code := tillid(t, "publish", "--house", e.dir); code != 0 {
+		t.Fatalf("publish: %d\n%s", code, out)
+	}
+	b.seen()
+	b.open("http://www.observe.test:" + at + "/")
+	b.do(chromedp.WaitVisible(".tillid-banner"))
+	b.settled()
+	if eval[bool](b, "window.tagged === true") {
+		t.Error("enforce mode let a script in that nothing declares")
+	}
+	if got := b.seen(); !slices.Equal(got, []string{"www.observe.test"}) {
+		t.Errorf("in enforce mode the browser asked %v", got)
 	}
 }
 

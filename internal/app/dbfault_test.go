@@ -193,10 +193,20 @@ func (s *standing) liteTroubles() []trouble {
 			}
 		}
 	}
+	readOnly := func(d *db.DB, on bool) func() {
+		return func() {
+			t.Helper()
+			if err := d.SetReadOnly(context.Background(), on); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	full, room := "pragma max_page_count = 1", "pragma max_page_count = 1000000"
 	return []trouble{
 		{"data full", pragma(data, full), pragma(data, room)},
 		{"keys full", pragma(keys, full), pragma(keys, room)},
+		{"data read-only", readOnly(data, true), readOnly(data, false)},
+		{"keys read-only", readOnly(keys, true), readOnly(keys, false)},
 	}
 }
 

@@ -224,9 +224,11 @@ func (s *Service) Rates(ctx context.Context) ([]Rate, error) {
 		return nil, err
 	}
 	_, purposes := s.offer().rates(counts)
-	rates := make([]Rate, len(purposes))
-	for i, p := range purposes {
-		rates[i] = Rate{p.Label, p.Yes, p.Yes + p.No}
+	var rates []Rate
+	for _, p := range purposes {
+		if of := p.Yes + p.No; of >= fewAnswers { // fewer would tell of somebody
+			rates = append(rates, Rate{p.Label, p.Yes, of})
+		}
 	}
 	return rates, nil
 }

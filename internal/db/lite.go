@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"time"
@@ -140,6 +141,18 @@ func lockFile(file string) (*os.File, error) {
 	}
 	f.Close()
 	return lock, nil
+}
+
+// SetReadOnly makes SQLite refuse every write, as it does for a file that it may not
+// write, or take them again. It is how tests show what a house does then: file modes
+// do not stop root, and PostgreSQL has settings of its own.
+func (d *DB) SetReadOnly(ctx context.Context, on bool) error {
+	if !d.Lite() {
+		return errors.New("only SQLite is set read-only here")
+	}
+	return d.writer.apart(ctx, func() error {
+		return d.writer.exec("pragma query_only = " + strconv.FormatBool(on))
+	})
 }
 
 // Checkpoint makes SQLite copy its write-ahead log into the file and truncate

@@ -9,7 +9,8 @@ import (
 )
 
 // browser is a browser with the number of steps its two guides take; the steps
-// are "publish.browser.<id>.refuse.<n>" and "….delete.<n>".
+// are "publish.browser.<id>.refuse.<n>" and "….delete.<n>". What the maker itself says
+// stands at help, the source of the steps; the guide leads there.
 type browser struct {
 	id, name       string
 	refuse, delete int
@@ -22,6 +23,8 @@ var browsers = []browser{
 	{"firefox", "Mozilla Firefox", 3, 3, "https://support.mozilla.org/kb/clear-cookies-and-site-data-firefox"},
 	{"safari", "Safari (Mac)", 2, 3, "https://support.apple.com/guide/safari/sfri11471/mac"},
 	{"safari-ios", "Safari (iPhone, iPad)", 2, 3, "https://support.apple.com/105082"},
+	{"opera", "Opera", 3, 3, "https://help.opera.com/en/latest/web-preferences/"},
+	{"brave", "Brave", 3, 3, "https://support.brave.com/hc/en-us/articles/360022806212-How-do-I-use-Shields-while-browsing"},
 	{"samsung", "Samsung Internet", 3, 3, "https://www.samsung.com/support/"},
 }
 
