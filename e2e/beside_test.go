@@ -98,7 +98,7 @@ func TestSnippet(t *testing.T) {
 	b := s.browser(t)
 	b.open(s.at("/"))
 	b.do(chromedp.WaitVisible(".tillid-banner"))
-	late()
+	b.quiet()
 	if ran := b.ran(); ran != "" || !eval[bool](b, "window.own === true") {
 		t.Errorf("before a choice %q ran; the site's own script ran: %v", ran, eval[bool](b, "window.own === true"))
 	}
@@ -108,7 +108,7 @@ func TestSnippet(t *testing.T) {
 		t.Errorf("before a choice code reached %v", got)
 	}
 	b.press(".tillid-banner .tillid-button:last-child")
-	late()
+	b.quiet()
 	if ran := b.ran(); ran != "tag.outside.test " {
 		t.Errorf("after a yes %q ran", ran)
 	}
@@ -120,7 +120,7 @@ func TestSnippet(t *testing.T) {
 		t.Errorf("the choice is kept as %+v", c)
 	}
 	b.press(".tillid-entry .tillid-link")
-	late()
+	b.quiet()
 	if ran := b.ran(); ran != "" {
 		t.Errorf("after withdrawal %q ran", ran)
 	}
@@ -128,7 +128,7 @@ func TestSnippet(t *testing.T) {
 	b.wants("Google Analytics")
 	b.press(`button[value="all"]`)
 	b.open(s.at("/"))
-	late()
+	b.quiet()
 	if ran := b.ran(); ran != "tag.outside.test " {
 		t.Errorf("after a yes on the choices page %q ran", ran)
 	}
@@ -154,7 +154,7 @@ func TestSnippetFailsClosed(t *testing.T) {
 		s.behind(behave)
 		b := s.browser(t)
 		b.open(s.at("/"))
-		late()
+		b.quiet()
 		if ran := b.ran(); ran != "" || !eval[bool](b, "window.own === true") {
 			t.Errorf("%s: %q ran; the site's own script ran: %v", what, ran, eval[bool](b, "window.own === true"))
 		}
@@ -170,7 +170,7 @@ func TestSnippetObserves(t *testing.T) {
 	s := newBeside(t, "observe")
 	b := s.browser(t)
 	b.open(s.at("/"))
-	late()
+	b.quiet()
 	if got := s.outside.take(); !slices.Contains(got, "stray.outside.test/x") || !slices.Contains(got, "tag.outside.test/tag.js") || !slices.Contains(got, "custom.outside.test/c.js") {
 		t.Errorf("observing stopped something: the outside world was asked %v", got)
 	}

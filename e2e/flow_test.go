@@ -24,7 +24,7 @@ func TestBrowserReachesWhatWasAllowed(t *testing.T) {
 	b := newBrowser(t, desktop)
 	only := func(when string, want ...string) {
 		t.Helper()
-		time.Sleep(1500 * time.Millisecond) // what a page loads by itself comes late: there is no event for "nothing more"
+		b.quiet()
 		if got := b.seen(); !slices.Equal(got, want) {
 			t.Errorf("%s the browser asked %v, want %v", when, got, want)
 		}

@@ -223,7 +223,7 @@ func (f *front) choices(t *testing.T) {
 	b := newBrowser(t, look{width: 1280, height: 900, lang: "en", pin: f.certificate.pin})
 	b.open(f.at("/"))
 	b.do(chromedp.WaitVisible(".tillid-banner"))
-	late()
+	b.quiet()
 	if got := f.outside.take(); len(got) > 0 {
 		t.Errorf("before a choice the outside world was asked %v", got)
 	}
@@ -231,19 +231,19 @@ func (f *front) choices(t *testing.T) {
 		t.Error("the site's own script did not run")
 	}
 	b.press(".tillid-banner .tillid-button:last-child")
-	late()
+	b.quiet()
 	if got, want := f.outside.take(), []string{"tag.outside.test/tag.js"}; !slices.Equal(got, want) {
 		t.Errorf("after a yes to everything declared the outside world was asked %v, want %v", got, want)
 	}
 	b.press(".tillid-entry .tillid-link")
-	late()
+	b.quiet()
 	b.open(f.at("/"))
-	late()
+	b.quiet()
 	if got := f.outside.take(); len(got) > 0 {
 		t.Errorf("after withdrawal the outside world was asked %v", got)
 	}
 	b.do(chromedp.NavigateBack())
-	late()
+	b.quiet()
 	if got := f.outside.take(); len(got) > 0 {
 		t.Errorf("going back after withdrawal, the outside world was asked %v", got)
 	}
@@ -295,7 +295,7 @@ func (f *front) silent(t *testing.T) {
 	}
 	b := newBrowser(t, look{width: 1280, height: 900, lang: "en", pin: f.certificate.pin})
 	b.open(f.at("/"))
-	late()
+	b.quiet()
 	if got := f.outside.take(); len(got) > 0 {
 		t.Errorf("while Tillid is away the outside world was asked %v", got)
 	}
@@ -315,7 +315,7 @@ func TestServersInFrontObserve(t *testing.T) {
 			}
 			b := newBrowser(t, look{width: 1280, height: 900, lang: "en", pin: f.certificate.pin})
 			b.open(f.at("/"))
-			late()
+			b.quiet()
 			if got := f.outside.take(); !slices.Contains(got, "stray.outside.test/stray.js") || !slices.Contains(got, "tag.outside.test/tag.js") || !slices.Contains(got, "custom.outside.test/c.js") {
 				t.Errorf("observing stopped something: the outside world was asked %v", got)
 			}

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/network"
@@ -47,9 +46,6 @@ func eval[T any](b *browser, js string) T {
 	return v
 }
 
-// late waits for what a page asks for by itself: no event says "nothing more".
-func late() { time.Sleep(1500 * time.Millisecond) }
-
 // A yes to one service lets in that one and no other; the one click that
 // withdraws, on any page, puts it out again and takes its cookies away. The
 // outside hosts agree: they count who asked.
@@ -58,7 +54,7 @@ func TestYesToOneService(t *testing.T) {
 	b := newBrowser(t, desktop)
 	b.open(d.at("site", "/en/"))
 	b.do(chromedp.WaitVisible(".tillid-banner"))
-	late()
+	b.quiet()
 	if page := d.visitor(t, "en").get("outside", "/").body; !strings.Contains(page, "No browser has asked") {
 		t.Errorf("the outside world was asked before a choice:\n%s", page)
 	}
@@ -68,7 +64,7 @@ func TestYesToOneService(t *testing.T) {
 	b.wants("Your choice is saved", "Google Analytics")
 	b.seen()
 	b.open(d.at("site", "/en/"))
-	late()
+	b.quiet()
 	if got := b.seen(); !slices.Equal(got, []string{"google.localhost", "site.localhost"}) {
 		t.Errorf("after a yes to Google Analytics the browser asked %v", got)
 	}
@@ -76,10 +72,10 @@ func TestYesToOneService(t *testing.T) {
 		t.Error("the tag ran, but set no cookie: the rest of this test shows nothing")
 	}
 	b.press(".tillid-link")
-	late()
+	b.quiet()
 	b.seen()
 	b.open(d.at("site", "/en/products"))
-	late()
+	b.quiet()
 	if got := b.seen(); !slices.Equal(got, []string{"site.localhost"}) {
 		t.Errorf("after withdrawal the browser asked %v", got)
 	}
@@ -132,7 +128,7 @@ func TestObserveThenEnforce(t *testing.T) {
 	b := newBrowser(t, desktop)
 	_, at, _ := strings.Cut(s.addr, ":")
 	b.open("http://www.observe.test:" + at + "/")
-	late()
+	b.quiet()
 	if !eval[bool](b, "window.tagged === true") {
 		t.Error("observe mode stopped a script")
 	}
@@ -155,7 +151,7 @@ func TestObserveThenEnforce(t *testing.T) {
 	b.seen()
 	b.open("http://www.observe.test:" + at + "/")
 	b.do(chromedp.WaitVisible(".tillid-banner"))
-	b.settled()
+	b.quiet()
 	if eval[bool](b, "window.tagged === true") {
 		t.Error("enforce mode let a script in that nothing declares")
 	}

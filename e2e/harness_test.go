@@ -177,6 +177,8 @@ type browser struct {
 
 	mu   sync.Mutex
 	sent map[network.RequestID]string // the host of each request that left
+	wait map[network.RequestID]bool   // those that still wait for their answer
+	left int                          // how many ever left
 	errs []string                     // uncaught errors of pages
 }
 
@@ -231,7 +233,7 @@ func newBrowser(t testing.TB, l look) *browser {
 	alloc, stopAlloc := chromedp.NewExecAllocator(context.Background(), opts...)
 	ctx, stop := chromedp.NewContext(alloc)
 	ctx, cancel := context.WithTimeout(ctx, 4*time.Minute)
-	b := &browser{t: t, ctx: ctx, close: sync.OnceFunc(func() { cancel(); stop(); stopAlloc() }), sent: map[network.RequestID]string{}}
+	b := &browser{t: t, ctx: ctx, close: sync.OnceFunc(func() { cancel(); stop(); stopAlloc() }), sent: map[network.RequestID]string{}, wait: map[network.RequestID]bool{}}
 	t.Cleanup(b.close)
 	scheme := "light"
 	if l.dark {
@@ -270,6 +272,13 @@ func command[P, R any](c cdp.Command[P, R], params P) chromedp.Action[chromedp.V
 	})
 }
 
+// answers are the kinds of requests whose end the browser tells: not those of reports
+// and beacons, nor of pages in frames, which are told elsewhere.
+var answers = map[network.ResourceType]bool{
+	network.ResourceTypeScript: true, network.ResourceTypeStylesheet: true, network.ResourceTypeImage: true, network.ResourceTypeFont: true,
+	network.ResourceTypeFetch: true, network.ResourceTypeXHR: true,
+}
+
 func (b *browser) listen(event any) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -277,14 +286,44 @@ func (b *browser) listen(event any) {
 	case *network.EventRequestWillBeSent:
 		if u, err := url.Parse(e.Request.URL); err == nil && u.Host != "" {
 			b.sent[e.RequestID] = u.Hostname()
+			b.left++
+			if answers[e.Type] {
+				b.wait[e.RequestID] = true
+			}
 		}
+	case *network.EventLoadingFinished:
+		delete(b.wait, e.RequestID)
 	case *network.EventLoadingFailed:
+		delete(b.wait, e.RequestID)
 		if e.BlockedReason == network.BlockedReasonCsp {
 			delete(b.sent, e.RequestID) // stopped by the policy: it never left
 		}
 	case *runtime.EventExceptionThrown:
 		b.errs = append(b.errs, e.ExceptionDetails.Text)
 	}
+}
+
+// quiet waits until the page is loaded, nothing that it asked for is without an
+// answer, and nothing new left while its waiting tasks ran and a request of the
+// test's own went out and came back. What scripts ask for by themselves has left then.
+func (b *browser) quiet() {
+	b.t.Helper()
+	state := func() (left, waiting int) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		return b.left, len(b.wait)
+	}
+	eventually(b.t, "the page is quiet", func() bool {
+		before, _ := state()
+		loaded := run[bool](b, `(async () => {
+			if (document.readyState !== "complete") return false;
+			await new Promise(done => requestIdleCallback(() => setTimeout(done), {timeout: 2000}));
+			try { await fetch("/_tillid/health?" + Math.random(), {cache: "no-store"}) } catch {}
+			return true;
+		})()`)
+		after, waiting := state()
+		return loaded && after-before <= 1 && waiting == 0
+	})
 }
 
 // seen returns the hosts that requests left for since the last call. What a

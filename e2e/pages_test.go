@@ -9,6 +9,7 @@ import (
 	"go/token"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -71,6 +72,35 @@ func TestEveryRouteIsLookedAt(t *testing.T) {
 				t.Errorf("%s answers %q, and nobody looks at it: add it to stage (e2e/screenshot_test.go), or say in notPages what it is", folder, p)
 			}
 		}
+	}
+	d.lettersLead(t)
+}
+
+// lettersLead follows every link of every letter in the demo's mail room: each
+// leads to a page of the demo.
+func (d *demo) lettersLead(t *testing.T) {
+	t.Helper()
+	v, links := d.visitor(t, "da"), 0
+	for _, letter := range v.get("mail", "/").page(t).Find("td a").EachIter() {
+		page := v.get("mail", letter.AttrOr("href", "")).page(t)
+		for _, a := range page.Find(`article a[href]`).EachIter() {
+			at, err := url.Parse(a.AttrOr("href", ""))
+			if err != nil || at.Scheme == "mailto" {
+				continue
+			}
+			host, ok := strings.CutSuffix(at.Host, ".localhost:"+d.port)
+			if !ok || at.Scheme != "http" {
+				t.Errorf("the letter %q leads to %s, which is not the demo", letter.Text(), at)
+				continue
+			}
+			links++
+			if got := v.get(host, at.RequestURI()); got.StatusCode != http.StatusOK && got.StatusCode != http.StatusGone { // a newer link makes older ones useless
+				t.Errorf("the letter %q leads to %s: %d", letter.Text(), at, got.StatusCode)
+			}
+		}
+	}
+	if links < 8 {
+		t.Errorf("only %d links in the letters", links)
 	}
 }
 

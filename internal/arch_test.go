@@ -59,6 +59,7 @@ var modules = map[string]string{
 	"github.com/rogpeppe/go-internal":          "the scanner's patches; tests: the command line as scripts",
 	"github.com/santhosh-tekuri/jsonschema/v6": "tests: published schemas",
 	"github.com/spf13/cobra":                   "command line",
+	"github.com/spf13/pflag":                   "the command line's flags; part of cobra",
 	"github.com/transparency-dev/formats":      "tests: checkpoints read by others",
 	"github.com/transparency-dev/merkle":       "tests: proofs checked by others",
 	"github.com/wneessen/go-mail":              "sends mail",

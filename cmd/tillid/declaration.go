@@ -113,7 +113,7 @@ Lint then speaks of the lines marked CHANGE, which only you can fill in.`,
 
 func writeNew(name string, b []byte) error {
 	if err := os.MkdirAll(filepath.Dir(name), 0o750); err != nil {
-		return fault.New(fault.Unavailable, "The folder %s cannot be made.", filepath.Dir(name)).Because(err)
+		return fault.New(fault.Unavailable, "The folder %s cannot be made.", filepath.Dir(name)).WithHint("Name one that you may write with --dir.").Because(err)
 	}
 	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
 	if errors.Is(err, fs.ErrExist) {
@@ -322,7 +322,7 @@ Exit status 1 when the file does not verify.`,
 			}
 			b, err := os.ReadFile(args[0])
 			if err != nil {
-				return fault.New(fault.Invalid, "%s cannot be read.", args[0]).Because(err)
+				return fault.New(fault.Invalid, "%s cannot be read.", args[0]).WithHint("Name the file of the receipt or of the certificate, as it was downloaded.").Because(err)
 			}
 			vkey := key
 			if k, err := os.ReadFile(key); key != "" && err == nil {

@@ -101,7 +101,8 @@ func diffCommand() *cobra.Command {
 force. With two files: what differs between them.`,
 		Args: cobra.MatchAll(cobra.MaximumNArgs(2), func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
-				return fault.New(fault.Invalid, "tillid diff takes no file, or two.")
+				return fault.New(fault.Invalid, "tillid diff takes no file, or two.").
+					WithHint("Two files: tillid diff OLD NEW. None: the house's tillid.yaml against the version in force.")
 			}
 			return nil
 		}),

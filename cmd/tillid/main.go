@@ -13,6 +13,7 @@ import (
 	_ "time/tzdata" // deadlines are counted in the controller's calendar, also where no zones are installed
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/tillid/tillid/internal/fault"
 )
@@ -97,6 +98,7 @@ Start here:
 		versionsCommand(), retentionCommand(), ledgerCommand(), proofCommand(), witnessCommand(), verifyCommand(), scanCommand(), healthCommand(), versionCommand(),
 	)
 	kindly(root)
+	root.SetFlagErrorFunc(wrongFlag)
 	return root
 }
 
@@ -122,6 +124,16 @@ func kindly(c *cobra.Command) {
 			sub.RunE = oneBelow
 		}
 	}
+}
+
+// wrongFlag says in words what is wrong with a flag.
+func wrongFlag(c *cobra.Command, err error) error {
+	wrong := fault.New(fault.Invalid, "%s: %v.", c.CommandPath(), err)
+	if value := (*pflag.InvalidValueError)(nil); errors.As(err, &value) {
+		f := value.GetFlag()
+		wrong = fault.New(fault.Invalid, "%s: --%s does not take %q: %s.", c.CommandPath(), f.Name, value.GetValue(), f.Usage)
+	}
+	return wrong.WithHint("%s --help lists what it takes.", c.CommandPath())
 }
 
 // oneBelow is a command that only has others below it.

@@ -9,6 +9,8 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,4 +80,55 @@ func TestScripts(t *testing.T) {
 			return err
 		},
 	})
+}
+
+// Every command shows an example that it understands: its own name, flags that
+// it has, as many arguments as it takes.
+func TestEveryCommandHasAnExample(t *testing.T) {
+	var walk func(path []string)
+	walk = func(path []string) {
+		c, _, err := command().Find(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sub := range c.Commands() {
+			if sub.Name() != "help" && sub.Name() != "completion" && !sub.Hidden {
+				walk(append(slices.Clone(path), sub.Name()))
+			}
+		}
+		if len(path) == 0 || c.HasSubCommands() && !c.HasLocalFlags() && c.Args == nil {
+			return
+		}
+		if !strings.Contains(c.Example, c.CommandPath()) {
+			t.Errorf("%s has no example of its use", c.CommandPath())
+		}
+		for line := range strings.Lines(c.Example) {
+			understood(t, c.CommandPath(), strings.TrimSpace(line))
+		}
+	}
+	walk(nil)
+}
+
+var quoted = regexp.MustCompile(`"[^"]*"|\S+`)
+
+// understood fails when the program would not take an example's line.
+func understood(t *testing.T, of, line string) {
+	t.Helper()
+	line, _, _ = strings.Cut(line, " | ")
+	line, _, _ = strings.Cut(line, " > ")
+	line, _, _ = strings.Cut(line, " # ")
+	words := quoted.FindAllString(line, -1)
+	if len(words) == 0 || words[0] != "tillid" {
+		return // what else is done with it
+	}
+	c, rest, err := command().Find(words[1:])
+	if err == nil {
+		err = c.ParseFlags(rest)
+	}
+	if err == nil {
+		err = c.ValidateArgs(c.Flags().Args())
+	}
+	if err != nil {
+		t.Errorf("the example of %s is not understood: %s: %v", of, line, err)
+	}
 }

@@ -13,6 +13,7 @@ import (
 func snippetCommand() *cobra.Command {
 	return house(withJSON(&cobra.Command{
 		Use: "snippet", GroupID: "run", Short: "Print the script tags for a site that does not stand behind Tillid", Args: cobra.NoArgs,
+		Example: "  tillid snippet --house /srv/eksempel",
 		Long: `Print what goes into the head of every page of a site that does not stand behind
 Tillid as a gateway. A script can stop less than a gateway: docs/limits.md says
 with measurements what. docs/install.md shows all three ways to install.

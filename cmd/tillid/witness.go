@@ -44,7 +44,7 @@ printed and nothing else is done.`,
 			}
 		}
 		if err := os.MkdirAll(args[0], 0o700); err != nil {
-			return fault.New(fault.Invalid, "The folder %s cannot be made.", args[0]).Because(err)
+			return fault.New(fault.Invalid, "The folder %s cannot be made.", args[0]).WithHint("Name one that you may write.").Because(err)
 		}
 		w, err := ledger.OpenWitness(args[0], name, logs, time.Now)
 		if err != nil {

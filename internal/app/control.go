@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -174,7 +175,14 @@ func (c *Client) post(ctx context.Context, name string, in url.Values) (reply Re
 // ReadDeclaration reads and checks the declaration file of a folder.
 func ReadDeclaration(name string) (*policy.Plan, []policy.Problem, error) {
 	src, err := os.ReadFile(name)
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EISDIR):
+		return nil, nil, fault.New(fault.Invalid, "%s is a folder, not a declaration.", name).
+			WithHint("Did you mean %s?", filepath.Join(name, "tillid.yaml"))
+	case errors.Is(err, fs.ErrPermission):
+		return nil, nil, fault.New(fault.Invalid, "%s may not be read.", name).
+			WithHint("Let the user that runs tillid read it.").Because(err)
+	case err != nil:
 		return nil, nil, fault.New(fault.Invalid, "%s cannot be read.", name).
 			WithHint("tillid init writes a first declaration.").Because(err)
 	}

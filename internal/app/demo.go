@@ -189,7 +189,7 @@ func (d *Demo) writeIdentity() error {
 // write copies the example into the folder, with the demo's hosts in place of the real ones.
 func (d *Demo) write() error {
 	if err := os.MkdirAll(d.Dir, 0o700); err != nil {
-		return fault.New(fault.Unavailable, "The folder %s cannot be made.", d.Dir).Because(err)
+		return fault.New(fault.Unavailable, "The folder %s cannot be made.", d.Dir).WithHint("Name one that you may write, or leave --dir out.").Because(err)
 	}
 	if err := d.writeIdentity(); err != nil {
 		return err

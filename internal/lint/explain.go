@@ -100,9 +100,12 @@ func indent(s string) string {
 
 func unknownRule(id string) error {
 	err := fault.New(fault.NotFound, "There is no rule %q.", id)
-	family, _, _ := strings.Cut(strings.ToUpper(id), "-")
+	family := strings.TrimRight(strings.ToUpper(id), "-0123456789")
 	var same []string
 	for _, r := range Rules() {
+		if strings.EqualFold(strings.ReplaceAll(r.ID, "-", ""), id) {
+			return err.WithHint("Did you mean %s?", r.ID)
+		}
 		if strings.HasPrefix(r.ID, family+"-") {
 			same = append(same, r.ID)
 		}

@@ -31,6 +31,10 @@ func (d *decoder) readable(src []byte) bool {
 		d.problem(1, 1, "", "Save it as UTF-8 without a byte order mark.", "The file begins with a byte order mark.")
 		return false
 	}
+	if bytes.IndexByte(src[:min(len(src), sniff)], 0) >= 0 {
+		d.problem(1, 1, "", "Name the declaration, usually tillid.yaml.", "The file is not a text.")
+		return false
+	}
 	marks := 0
 	for i, line := range d.lines {
 		if marks += countMarks(line); marks > maxMarks {
@@ -46,6 +50,9 @@ func (d *decoder) readable(src []byte) bool {
 	}
 	return len(d.problems) == 0
 }
+
+// sniff is how far into a file a byte zero says that it is no text at all.
+const sniff = 512
 
 // countMarks returns how many values can begin on a line at most: one, and one
 // behind each character that separates values.
