@@ -179,6 +179,7 @@ type browser struct {
 	sent map[network.RequestID]string // the host of each request that left
 	wait map[network.RequestID]bool   // those that still wait for their answer
 	left int                          // how many ever left
+	main cdp.FrameID                  // the window itself, not a frame in it
 	errs []string                     // uncaught errors of pages
 }
 
@@ -209,7 +210,7 @@ func newBrowser(t testing.TB, l look) *browser {
 	if path == "" {
 		t.Fatal("Chromium is missing: make e2e installs it, or says what to install")
 	}
-	profile := t.TempDir()
+	profile := newProfile(t)
 	if l.noCookies {
 		blockCookies(t, profile)
 	}
@@ -254,6 +255,26 @@ func newBrowser(t testing.TB, l look) *browser {
 	return b
 }
 
+// newProfile makes a folder for a profile. t.TempDir would fail a test whose browser
+// still writes there while it ends.
+func newProfile(t testing.TB) string {
+	t.Helper()
+	profile, err := os.MkdirTemp("", "tillid-chromium-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for range 50 {
+			if os.RemoveAll(profile) == nil {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Logf("%s is left behind", profile)
+	})
+	return profile
+}
+
 // blockCookies makes a profile that takes no cookie from anybody.
 func blockCookies(t testing.TB, profile string) {
 	t.Helper()
@@ -287,8 +308,12 @@ func (b *browser) listen(event any) {
 		if u, err := url.Parse(e.Request.URL); err == nil && u.Host != "" {
 			b.sent[e.RequestID] = u.Hostname()
 			b.left++
-			if answers[e.Type] {
+			switch {
+			case answers[e.Type]:
 				b.wait[e.RequestID] = true
+			case e.Type == network.ResourceTypeDocument && (b.main == "" || b.main == e.FrameID):
+				b.main = e.FrameID
+				clear(b.wait) // nobody tells the end of what the page before had asked for
 			}
 		}
 	case *network.EventLoadingFinished:
@@ -318,7 +343,7 @@ func (b *browser) quiet() {
 		loaded := run[bool](b, `(async () => {
 			if (document.readyState !== "complete") return false;
 			await new Promise(done => requestIdleCallback(() => setTimeout(done), {timeout: 2000}));
-			try { await fetch("/_tillid/health?" + Math.random(), {cache: "no-store"}) } catch {}
+			try { await (await fetch("/_tillid/health?" + Math.random(), {cache: "no-store"})).text() } catch {}
 			return true;
 		})()`)
 		after, waiting := state()
