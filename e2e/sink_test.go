@@ -199,10 +199,13 @@ func outdoors(t testing.TB, l look, s *sink, host, port string) *browser {
 	return newBrowser(t, l)
 }
 
-// settled waits until the page has loaded and had the time that its calls need to
-// leave: connections that are opened ahead, and those of WebRTC, no event tells of.
+// late waits for what no event of the page tells of: connections that are opened
+// ahead, those of WebRTC, and what another window asks for. All else waits with quiet.
+func late() { time.Sleep(1500 * time.Millisecond) }
+
+// settled waits until the page has loaded and had the time that its calls need to leave.
 func (b *browser) settled() {
 	b.t.Helper()
 	eventually(b.t, "the page is loaded", func() bool { return eval[string](b, "document.readyState") == "complete" })
-	time.Sleep(1500 * time.Millisecond)
+	late()
 }
