@@ -14,6 +14,7 @@ import (
 
 	"github.com/tillid/tillid/internal/app"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/retain"
 )
 
 // withHouse runs f with a connection to the house in the command's --house
@@ -171,8 +172,41 @@ period, and how many records. Nothing is deleted by asking.`,
 		Example: "  tillid retention run --house /srv/eksempel",
 		RunE:    call("retention/run", none, printRetention),
 	}
-	c.AddCommand(house(withJSON(plan)), house(withJSON(run)))
+	c.AddCommand(house(withJSON(plan)), house(withJSON(run)), approvalsCommand(), decideCommand("approve", "Let what waits for approval go with the next run"),
+		decideCommand("decline", "Say no: a shortened rule leaves the records their dates, others are asked again the next day"))
 	return c
+}
+
+func approvalsCommand() *cobra.Command {
+	return house(withJSON(&cobra.Command{
+		Use: "approvals", Short: "List what waits for a person's approval, and why", Args: cobra.NoArgs,
+		Example: "  tillid retention approvals --house /srv/eksempel",
+		RunE: call("retention/asked", none, func(w io.Writer, list []retain.Approval) error {
+			if len(list) == 0 {
+				fmt.Fprintln(w, "Nothing waits.")
+				return nil
+			}
+			rows := [][]string{{"ID", "RULE", "WHY", "GO NOW", "GO EARLIER", "OLD", "NEW"}}
+			for _, a := range list {
+				rows = append(rows, []string{a.ID, a.Rule, a.Kind, fmt.Sprint(a.Records), fmt.Sprint(a.Later), a.Old, a.New})
+			}
+			return table(w, rows)
+		}),
+	}))
+}
+
+func decideCommand(do, short string) *cobra.Command {
+	return house(&cobra.Command{
+		Use: do + " ID", Short: short, Args: cobra.ExactArgs(1),
+		Example: "  tillid retention " + do + " --house /srv/eksempel ID",
+		RunE: func(c *cobra.Command, args []string) error {
+			in := func(args []string) url.Values { return url.Values{"id": {args[0]}, "do": {do}} }
+			return call("retention/decide", in, func(w io.Writer, _ any) error {
+				fmt.Fprintln(w, "Noted. The next run acts on it.")
+				return nil
+			})(c, args)
+		},
+	})
 }
 
 func printRetention(w io.Writer, list []app.RetentionLine) error {

@@ -78,6 +78,8 @@ func (h *House) controls() map[string]control {
 		"publish":           h.controlPublish,
 		"retention/plan":    h.controlRetentionPlan,
 		"retention/run":     h.controlRetentionRun,
+		"retention/asked":   h.controlApprovals,
+		"retention/decide":  h.controlDecide,
 		"ledger/verify":     h.controlVerify,
 		"ledger/checkpoint": h.controlCheckpoint,
 		"proof":             h.controlProof,
@@ -221,6 +223,14 @@ func (h *House) controlRetentionRun(ctx context.Context, _ url.Values) (any, err
 	}
 	_, err = h.retain.Sweep(ctx)
 	return lines, err
+}
+
+func (h *House) controlApprovals(ctx context.Context, _ url.Values) (any, error) {
+	return h.retain.Approvals(ctx)
+}
+
+func (h *House) controlDecide(ctx context.Context, in url.Values) (any, error) {
+	return nil, h.retain.Decide(ctx, in.Get("id"), in.Get("do") == "approve", "")
 }
 
 func (h *House) controlVerify(ctx context.Context, in url.Values) (any, error) {

@@ -25,6 +25,7 @@ func (s *Service) StaffRoutes() []web.Route {
 		{Pattern: "GET /retention", Need: web.StaffRead, Handler: s.page},
 		{Pattern: "POST /retention/holds", Need: web.People, Handler: s.hold},
 		{Pattern: "POST /retention/holds/{id}/release", Need: web.People, Handler: s.release},
+		{Pattern: "POST /retention/approvals/{id}", Need: web.Policy, Handler: s.decide},
 		{Pattern: "POST /retention/tasks/{record}/done", Need: web.People, Handler: s.done},
 	}
 }
@@ -45,6 +46,8 @@ type retentionPage struct {
 	Tasks   []Task
 	Holds   []erase.Hold
 	Broken  []wrong
+	Asked   []Approval
+	May     bool // decide
 }
 
 // wrong is something wrong with retention, and what to do about it.
@@ -94,6 +97,10 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 	if p.Tasks, err = s.Tasks(ctx, 200); err != nil {
 		return err
 	}
+	if p.Asked, err = s.Approvals(ctx); err != nil {
+		return err
+	}
+	p.May = s.House.May(p.Viewer, web.Policy)
 	if p.Holds, err = s.Erase.Holds(ctx, s.DB); err != nil {
 		return err
 	}
@@ -154,6 +161,23 @@ func (s *Service) release(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Done(w, r, "/retention", "retain.done.released")
+	return nil
+}
+
+// decide answers what retention asks a person.
+func (s *Service) decide(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.DecodeForm(w, r, 1<<10)
+	if err != nil {
+		return err
+	}
+	do := form.Get("do")
+	if do != "approve" && do != "decline" {
+		return fault.New(fault.Invalid, "Approve or decline.").In("retain.decide")
+	}
+	if err := s.Decide(r.Context(), r.PathValue("id"), do == "approve", web.ViewerOf(r.Context()).User); err != nil {
+		return err
+	}
+	web.Done(w, r, "/retention", "retain.done.decided")
 	return nil
 }
 

@@ -5,8 +5,10 @@ package retain
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -67,6 +69,13 @@ func (s *Service) Periodic() []job.Periodic {
 // fails does not stop the others; the error then says how many records failed.
 func (s *Service) Sweep(ctx context.Context) (Run, error) {
 	run := Run{ID: db.NewID(), Started: s.Now()}
+	if err := s.shorten(ctx); err != nil {
+		return run, err
+	}
+	may, err := s.gate(ctx)
+	if err != nil {
+		return run, err
+	}
 	var last subject.Record
 	for {
 		records, err := s.Subject.DueAfter(ctx, s.DB, run.Started, last, page)
@@ -77,16 +86,19 @@ func (s *Service) Sweep(ctx context.Context) (Run, error) {
 			break
 		}
 		last = records[len(records)-1]
-		if err := s.sweepPage(ctx, records, &run); err != nil {
+		free := slices.DeleteFunc(slices.Clone(records), func(r subject.Record) bool { return !may.open(r) })
+		run.Held, run.Due = run.Held+len(records)-len(free), run.Due+len(records)-len(free)
+		if err := s.sweepPage(ctx, free, &run); err != nil {
 			return run, err
 		}
 	}
 	run.Ended = s.Now()
-	var err error
 	if run.Forecast, err = forecast(ctx, s.DB, run.Ended.AddDate(0, 0, 1)); err != nil {
 		return run, err
 	}
-	if err := s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return writeRun(ctx, tx, run) }); err != nil {
+	if err := s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		return errors.Join(publish(ctx, tx, run.Ended), writeRun(ctx, tx, run))
+	}); err != nil {
 		return run, err
 	}
 	if run.Failed > 0 {
@@ -189,7 +201,19 @@ func (s *Service) Health(ctx context.Context) ([]*fault.Error, error) {
 			WithHint("It runs by itself every %s. If this stays, start the program again.", Every).
 			In("retain.stands_still", "Count", int(now.Sub(last.Ended).Minutes())))
 	}
-	late, err := s.late(ctx, now.Add(-2*Every))
+	waits, err := s.Approvals(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(waits) > 0 {
+		says = append(says, fault.New(fault.Unavailable, "%d deletions wait for your approval.", len(waits)).
+			WithHint("See the page Retention, or: tillid retention approvals.").In("retain.waits", "Count", len(waits)))
+	}
+	may, err := s.opened(ctx, waits)
+	if err != nil {
+		return nil, err
+	}
+	late, err := s.late(ctx, now.Add(-2*Every), may)
 	if err != nil {
 		return nil, err
 	}
@@ -200,8 +224,20 @@ func (s *Service) Health(ctx context.Context) ([]*fault.Error, error) {
 	return says, nil
 }
 
+// opened is the gate as the last run left it: what a person is asked about is not late.
+func (s *Service) opened(ctx context.Context, waits []Approval) (g gate, err error) {
+	if g.shut = slices.ContainsFunc(waits, func(a Approval) bool { return a.Kind != Shortened }); !g.shut {
+		return g, nil
+	}
+	if g.known, err = forecastBefore(ctx, s.DB, s.Now().Add(-yesterday)); err != nil {
+		return g, err
+	}
+	g.approved, err = approvedRules(ctx, s.DB)
+	return g, err
+}
+
 // late counts records that were due before a moment and that nothing keeps.
-func (s *Service) late(ctx context.Context, before time.Time) (int, error) {
+func (s *Service) late(ctx context.Context, before time.Time, may gate) (int, error) {
 	n := 0
 	var last subject.Record
 	for {
@@ -215,7 +251,7 @@ func (s *Service) late(ctx context.Context, before time.Time) (int, error) {
 			return n, err
 		}
 		for _, step := range steps {
-			if step.State == erase.Planned && !s.how(step.Record.Rule).manual {
+			if step.State == erase.Planned && !s.how(step.Record.Rule).manual && may.open(step.Record) {
 				n++
 			}
 		}
@@ -227,5 +263,8 @@ func Tables() []subject.Table {
 	return []subject.Table{
 		{Name: "retention_run", Fields: map[string]string{"forecast": "counts by rule"}},
 		{Name: "retention_task", Fields: map[string]string{"record": "pseudonym"}},
+		{Name: "retention_rule", Fields: map[string]string{"promise": "a rule's period"}},
+		{Name: "retention_forecast", Fields: map[string]string{"until_at": "how far a forecast looked"}},
+		{Name: "retention_approval", Fields: map[string]string{"records": "how many"}},
 	}
 }

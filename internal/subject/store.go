@@ -72,10 +72,10 @@ func identifiersOf(ctx context.Context, q db.Queryer, p PersonID) ([]identifierR
 }
 
 func insertRecord(ctx context.Context, tx *db.Tx, r Record) error {
-	_, err := tx.Exec(ctx, `insert into record (id, person, holder, kind, purpose, rule, version, received_at, triggered_at, due_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+	_, err := tx.Exec(ctx, `insert into record (id, person, holder, kind, purpose, rule, version, received_at, triggered_at, due_at, dated_at, promise)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		r.ID, string(r.Person), r.Holder, r.Kind, r.Purpose, r.Rule, r.Version,
-		db.Time{Time: r.Received}, db.Time{Time: r.Triggered}, db.Time{Time: r.Due})
+		db.Time{Time: r.Received}, db.Time{Time: r.Triggered}, db.Time{Time: r.Due}, db.Time{Time: r.Dated}, r.Promise)
 	if err != nil {
 		return fmt.Errorf("insert record: %w", err)
 	}
@@ -83,8 +83,8 @@ func insertRecord(ctx context.Context, tx *db.Tx, r Record) error {
 }
 
 func updateDue(ctx context.Context, tx *db.Tx, r Record) error {
-	_, err := tx.Exec(ctx, `update record set triggered_at = $1, due_at = $2 where id = $3`,
-		db.Time{Time: r.Triggered}, db.Time{Time: r.Due}, r.ID)
+	_, err := tx.Exec(ctx, `update record set triggered_at = $1, due_at = $2, dated_at = $3 where id = $4`,
+		db.Time{Time: r.Triggered}, db.Time{Time: r.Due}, db.Time{Time: r.Dated}, r.ID)
 	if err != nil {
 		return fmt.Errorf("update record: %w", err)
 	}
@@ -92,7 +92,7 @@ func updateDue(ctx context.Context, tx *db.Tx, r Record) error {
 }
 
 func selectRecords(ctx context.Context, q db.Queryer, where string, args ...any) ([]Record, error) {
-	rows, err := q.Query(ctx, `select id, person, holder, kind, purpose, rule, version, received_at, triggered_at, due_at from record `+where, args...)
+	rows, err := q.Query(ctx, `select id, person, holder, kind, purpose, rule, version, received_at, triggered_at, due_at, dated_at, promise from record `+where, args...)
 	if err != nil {
 		return nil, fmt.Errorf("select records: %w", err)
 	}
@@ -100,12 +100,15 @@ func selectRecords(ctx context.Context, q db.Queryer, where string, args ...any)
 	var all []Record
 	for rows.Next() {
 		var r Record
-		var received, triggered, due db.Time
-		err := rows.Scan(&r.ID, &r.Person, &r.Holder, &r.Kind, &r.Purpose, &r.Rule, &r.Version, &received, &triggered, &due)
+		var received, triggered, due, dated db.Time
+		err := rows.Scan(&r.ID, &r.Person, &r.Holder, &r.Kind, &r.Purpose, &r.Rule, &r.Version, &received, &triggered, &due, &dated, &r.Promise)
 		if err != nil {
 			return nil, fmt.Errorf("scan record: %w", err)
 		}
-		r.Received, r.Triggered, r.Due = received.Time, triggered.Time, due.Time
+		r.Received, r.Triggered, r.Due, r.Dated = received.Time, triggered.Time, due.Time, dated.Time
+		if r.Dated.IsZero() {
+			r.Dated = r.Received
+		}
 		all = append(all, r)
 	}
 	return all, rows.Err()

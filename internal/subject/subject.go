@@ -51,6 +51,8 @@ type Record struct {
 	Received  time.Time
 	Triggered time.Time // when the rule's event happened; zero while it has not
 	Due       time.Time // when it goes: policy.Plan.Due
+	Dated     time.Time // when Due was set last
+	Promise   string    // the rule's period when it was collected: PromiseOf; "" for records from before it was kept
 }
 
 // Holder is a feature that keeps data about people. It only says what it holds
@@ -209,6 +211,7 @@ func (s *Service) Add(ctx context.Context, tx *db.Tx, r Record) (Record, error) 
 		r.Triggered = r.Received
 	}
 	r.Rule, r.Version, r.Due = rule.ID, plan.Hash, plan.Due(rule, r.Received, r.Triggered)
+	r.Dated, r.Promise = s.Now(), PromiseOf(rule)
 	if r.Due.IsZero() {
 		return Record{}, fault.New(fault.Invalid, "The retention rule %q gives no date.", rule.ID).
 			WithHint("Give it an at_latest.").In("subject.rule")
@@ -229,13 +232,11 @@ func (s *Service) TriggerAt(ctx context.Context, tx *db.Tx, recordID, event stri
 	if err != nil {
 		return Record{}, err
 	}
-	plan := s.Plan()
-	rule := plan.Rule(r.Rule)
-	if rule == nil || rule.Trigger != event {
+	due, waits := s.dueAfter(r, event, at)
+	if !waits {
 		return r, nil
 	}
-	r.Triggered = at
-	r.Due = plan.Due(rule, r.Received, r.Triggered)
+	r.Triggered, r.Due, r.Dated = at, due, s.Now()
 	return r, updateDue(ctx, tx, r)
 }
 
@@ -245,13 +246,14 @@ func (s *Service) Undo(ctx context.Context, tx *db.Tx, recordID string) (Record,
 	if err != nil {
 		return Record{}, err
 	}
-	plan := s.Plan()
-	rule := plan.Rule(r.Rule)
-	if rule == nil || rule.Trigger == "received" {
+	rules := s.rulesOf(r)
+	if len(rules) == 0 || rules[0].Trigger == "received" {
 		return r, nil
 	}
-	r.Triggered = time.Time{}
-	r.Due = plan.Due(rule, r.Received, r.Triggered)
+	r.Triggered, r.Dated = time.Time{}, s.Now()
+	if due, _ := s.dueAfter(r, "", time.Time{}); !due.IsZero() {
+		r.Due = due
+	}
 	return r, updateDue(ctx, tx, r)
 }
 
@@ -260,7 +262,7 @@ func (s *Service) DueBy(ctx context.Context, tx *db.Tx, r Record, at time.Time) 
 	if !at.Before(r.Due) {
 		return r, nil
 	}
-	r.Due = at
+	r.Due, r.Dated = at, s.Now()
 	return r, updateDue(ctx, tx, r)
 }
 
