@@ -3,7 +3,6 @@ package retain
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
@@ -68,6 +67,9 @@ func (s *Service) shorten(ctx context.Context) error {
 		rule := &plan.Retention[i]
 		now, was := subject.PromiseOf(rule), applied[rule.ID]
 		if was == now {
+			if err := s.takenBack(ctx, rule.ID); err != nil {
+				return err
+			}
 			continue
 		}
 		if err := s.changed(ctx, rule.ID, was, now); err != nil {
@@ -77,28 +79,41 @@ func (s *Service) shorten(ctx context.Context) error {
 	return nil
 }
 
+// takenBack forgets what was asked about a change that is not in force any more.
+func (s *Service) takenBack(ctx context.Context, rule string) error {
+	list, err := selectApprovals(ctx, s.DB, `where rule = $1 and kind = 'shortened' and state = 'asked'`, rule)
+	if err != nil || len(list) == 0 {
+		return err
+	}
+	_, err = s.DB.Exec(ctx, `delete from retention_approval where rule = $1 and kind = 'shortened' and state = 'asked'`, rule)
+	return err
+}
+
 // changed deals with one rule whose period is not the one applied last.
 func (s *Service) changed(ctx context.Context, rule, was, now string) error {
-	last, ok, err := lastApproval(ctx, s.DB, Shortened, rule)
+	before, err := selectApprovals(ctx, s.DB, `where rule = $1 and kind = 'shortened' and old = $2 and new = $3 and not done order by asked_at desc, id limit 1`, rule, was, now)
 	if err != nil {
 		return err
 	}
-	if ok && last.New == now && last.Old == was {
-		switch last.State {
+	if len(before) > 0 {
+		switch before[0].State {
 		case asked:
 			return nil
 		case approved:
 			return s.apply(ctx, rule, now)
-		case declined:
-			return setApplied(ctx, s.DB, rule, now)
+		default:
+			return s.setApplied(ctx, rule, now)
 		}
 	}
 	a := Approval{ID: db.NewID(), Kind: Shortened, Rule: rule, Old: was, New: now, State: asked, Asked: s.Now()}
+	if was == "" {
+		return s.setApplied(ctx, rule, now)
+	}
 	if a.Records, a.Later, err = s.taken(ctx, rule); err != nil {
 		return err
 	}
-	if was == "" || a.Records+a.Later == 0 {
-		return setApplied(ctx, s.DB, rule, now)
+	if a.Records+a.Later == 0 {
+		return s.setApplied(ctx, rule, now)
 	}
 	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return ask(ctx, tx, a) })
 }
@@ -143,7 +158,7 @@ func (s *Service) apply(ctx context.Context, rule, now string) error {
 	if err != nil {
 		return err
 	}
-	return setApplied(ctx, s.DB, rule, now)
+	return s.setApplied(ctx, rule, now)
 }
 
 // gate says which due records may go in this run.
@@ -214,7 +229,7 @@ func (s *Service) askFor(ctx context.Context, unforeseen map[string]int) error {
 	}
 	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
 		for rule, n := range unforeseen {
-			last, ok, err := lastApproval(ctx, tx, "", rule)
+			last, ok, err := lastApproval(ctx, tx, rule)
 			if err != nil {
 				return err
 			}
@@ -279,10 +294,9 @@ func ask(ctx context.Context, tx *db.Tx, a Approval) error {
 	return nil
 }
 
-// lastApproval returns the newest approval of a rule; kind "" means those that are not of a shortened rule.
-func lastApproval(ctx context.Context, q db.Queryer, kind, rule string) (Approval, bool, error) {
-	all, err := selectApprovals(ctx, q, `where rule = $1 order by asked_at desc, id limit 50`, rule)
-	all = slices.DeleteFunc(all, func(a Approval) bool { return kind != "" && a.Kind != kind || kind == "" && a.Kind == Shortened })
+// lastApproval returns the newest approval of a rule for what nobody foresaw.
+func lastApproval(ctx context.Context, q db.Queryer, rule string) (Approval, bool, error) {
+	all, err := selectApprovals(ctx, q, `where rule = $1 and kind <> 'shortened' order by asked_at desc, id limit 1`, rule)
 	if err != nil || len(all) == 0 {
 		return Approval{}, false, err
 	}
@@ -344,12 +358,22 @@ func appliedRules(ctx context.Context, q db.Queryer) (map[string]string, error) 
 	return all, rows.Err()
 }
 
-func setApplied(ctx context.Context, d *db.DB, rule, promise string) error {
-	_, err := d.Exec(ctx, `insert into retention_rule (rule, promise) values ($1, $2) on conflict (rule) do update set promise = excluded.promise`, rule, promise)
-	if err != nil {
-		return fmt.Errorf("note applied rule: %w", err)
-	}
-	return nil
+// setApplied notes the period that a rule's records have now; what was asked
+// about it is done with.
+func (s *Service) setApplied(ctx context.Context, rule, promise string) error {
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		_, err := tx.Exec(ctx, `insert into retention_rule (rule, promise) values ($1, $2) on conflict (rule) do update set promise = excluded.promise`, rule, promise)
+		if err != nil {
+			return fmt.Errorf("note applied rule: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `delete from retention_approval where state = 'asked' and kind = 'shortened' and rule = $1`, rule); err != nil {
+			return fmt.Errorf("delete approval: %w", err)
+		}
+		if _, err := tx.Exec(ctx, `update retention_approval set done = true where kind = 'shortened' and rule = $1`, rule); err != nil {
+			return fmt.Errorf("update approval: %w", err)
+		}
+		return nil
+	})
 }
 
 // forecastBefore returns the newest forecast that was published before a moment.

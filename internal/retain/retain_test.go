@@ -49,8 +49,9 @@ retention:
 // house is a house with a feature that keeps nothing beside the register.
 type house struct {
 	*Service
-	t  testing.TB
-	at time.Time
+	t    testing.TB
+	at   time.Time
+	plan *policy.Plan // in force
 }
 
 func (h *house) now() time.Time { return h.at }
@@ -61,7 +62,7 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 	if plan == nil {
 		t.Fatalf("declaration: %+v", problems)
 	}
-	h := &house{t: t, at: time.Date(2026, 11, 30, 11, 0, 0, 0, time.UTC)}
+	h := &house{t: t, at: time.Date(2026, 11, 30, 11, 0, 0, 0, time.UTC), plan: plan}
 	store, err := db.Open(t.Context(), dsn("keys"))
 	if err != nil {
 		t.Fatal(err)
@@ -80,10 +81,10 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 		t.Fatal(err)
 	}
 	d := dbtest.Open(t, dsn("house"))
-	inForce := func() *policy.Plan { return plan }
+	inForce := func() *policy.Plan { return h.plan }
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	subjects := &subject.Service{DB: d, Keys: keys, Plan: inForce, Now: h.now, Index: []byte("index")}
-	frames := &web.House{Plan: inForce}
+	frames := &web.House{Plan: inForce, May: func(web.Viewer, web.Permission) bool { return true }}
 	h.Service = &Service{
 		DB: d, Subject: subjects, Plan: inForce, Now: h.now, Log: log, House: frames,
 		Erase: &erase.Service{

@@ -31,6 +31,7 @@ create table retention_approval (
 	asked_at   timestamptz not null,
 	decided_at timestamptz,
 	decided_by text        not null default '',
+	done       boolean     not null default false,
 	check ((state = 'asked') = (decided_at is null))
 );
 create index retention_approval_state on retention_approval (state, asked_at);
