@@ -164,6 +164,10 @@ func (s *Service) send(ctx context.Context, payload []byte) error {
 			return job.Add(ctx, tx, SendJob, p, s.Now().Add(pausedLook), "")
 		})
 	}
+	if why := s.allowed(h.Engagement); why != "" {
+		s.Log.Error("a hand-over is refused: the law does not allow it today", "engagement", h.Engagement, "handover", h.ID, "why", why)
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return setRefused(ctx, tx, h.ID) })
+	}
 	processor := s.Processors[h.Engagement]
 	if processor == nil {
 		s.Log.Warn("no connector for an engagement: hand over by other means", "engagement", h.Engagement, "handover", h.ID)
