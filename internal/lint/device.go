@@ -90,3 +90,21 @@ func ungated(c *Context, f *found) {
 		}
 	}
 }
+
+// nothingToAsk says, for every site, that no banner is sent: all that is stored or
+// loaded is necessary. What is called necessary and is not, other rules find.
+func nothingToAsk(c *Context, f *found) {
+	for _, s := range c.Services {
+		if s.Gate != "none" || s.Category != "necessary" {
+			return
+		}
+	}
+	for _, d := range c.Device {
+		if d.Category != "necessary" {
+			return
+		}
+	}
+	for _, s := range c.Sites {
+		f.at("sites."+s.ID, "site", s.ID)
+	}
+}

@@ -132,6 +132,7 @@ func table() []Rule {
 		{ID: "CK-06", Severity: Error, Needs: Observed, Article: "Art. 7(3)"},
 		{ID: "CK-07", Severity: Error, Needs: Declared, Article: "Art. 25(2), BEK 1148 § 3", check: ungated},
 		{ID: "CK-08", Severity: Warning, Needs: Observed, Article: "BEK 1148"},
+		{ID: "CK-09", Severity: Info, Needs: Declared, Article: "BEK 1148 § 3, 4", check: nothingToAsk},
 
 		// Consent.
 		{ID: "CO-01", Severity: Error, Needs: Declared, Article: "Art. 7(3), 13(2)(c)", check: withdrawalMissing},
