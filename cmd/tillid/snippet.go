@@ -54,6 +54,7 @@ func printSnippet(w io.Writer, s app.Snippet) {
 		fmt.Fprint(w, "The second line shuts the page when the guard does not come. Renew it when the site's hosts change.\n")
 	}
 	fmt.Fprintf(w, "\nTo pin the banner to what it is today (renew after each release of Tillid), take instead:\n\n%s\n", s.Pinned)
+	fmt.Fprintf(w, "\nWhere pages have share links (<tillid-share>), marked links or interests, also:\n\n%s\n", s.Page)
 	source := s.Base
 	if source == "" {
 		source = "'self'"

@@ -8,5 +8,5 @@ import "embed"
 
 // Files are the two declarations and the files that they refer to.
 //
-//go:embed *.yaml dpa lia
+//go:embed *.yaml dpa lia poster
 var Files embed.FS

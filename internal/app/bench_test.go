@@ -9,7 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -57,19 +59,47 @@ func BenchmarkChoices(b *testing.B) {
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://www.eksempel.example/_tillid/consent", strings.NewReader(`{"do":"all","lang":"da","layer":"banner"}`))
-			r.Header.Set("Content-Type", "application/json")
-			i := n.Add(1)
-			r.RemoteAddr = fmt.Sprintf("10.%d.%d.1:9", i>>8&255, i&255)
-			w := httptest.NewRecorder()
-			site.ServeHTTP(w, r)
-			if w.Code != http.StatusOK {
-				b.Errorf("%d %s", w.Code, w.Body)
-				return
-			}
+			benchChoice(b, site, n.Add(1))
 		}
 	})
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
+}
+
+// BenchmarkChoicesOffered offers 1,000 choices a second, whether or not those before
+// have been kept, and reports how long they take from when they were due.
+func BenchmarkChoicesOffered(b *testing.B) {
+	h := benchHouse(b, "http://127.0.0.1:1")
+	site, _ := h.Handlers()
+	waits := make([]time.Duration, b.N)
+	var wg sync.WaitGroup
+	b.ResetTimer()
+	begin := time.Now()
+	for i := range b.N {
+		due := begin.Add(time.Duration(i) * time.Millisecond)
+		time.Sleep(time.Until(due))
+		wg.Go(func() {
+			benchChoice(b, site, uint32(i)) //nolint:gosec // it makes an address
+			waits[i] = time.Since(due)
+		})
+	}
+	wg.Wait()
+	b.StopTimer()
+	slices.Sort(waits)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "choices/s")
+	b.ReportMetric(float64(waits[b.N/2].Microseconds())/1000, "p50-ms")
+	b.ReportMetric(float64(waits[b.N*99/100].Microseconds())/1000, "p99-ms")
+}
+
+// benchChoice says yes to everything, from a network of its own.
+func benchChoice(b *testing.B, site http.Handler, i uint32) {
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://www.eksempel.example/_tillid/choice", strings.NewReader(`{"do":"all","lang":"da","layer":"banner"}`))
+	r.Header.Set("Content-Type", "application/json")
+	r.RemoteAddr = fmt.Sprintf("10.%d.%d.1:9", i>>8&255, i&255)
+	w := httptest.NewRecorder()
+	site.ServeHTTP(w, r)
+	if w.Code != http.StatusOK {
+		b.Errorf("%d %s", w.Code, w.Body)
+	}
 }
 
 // BenchmarkFurtherHouse opens houses beside a first one, each with its handlers

@@ -15,7 +15,7 @@ import (
 // pages could read it.
 var forScript = []string{
 	"/_tillid/guard.js", "/_tillid/state", "/_tillid/choice", "/_tillid/layer", "/_tillid/forget", "/_tillid/left", "/_tillid/csp",
-	"/_tillid/t.js", "/_tillid/u.js", "/_tillid/t.css",
+	"/_tillid/t.js", "/_tillid/u.js", "/_tillid/t.css", "/_tillid/page", "/_tillid/page.js",
 }
 
 // besideHandler answers at a site's consent_host, the name beside the site's own

@@ -382,7 +382,7 @@ func (h *House) wirePublic(f *folder) {
 	h.gateway = &gateway.Service{
 		DB: f.db, Plan: h.planOrNil, House: h.web, Log: h.Log, Now: h.Now, Trusted: h.options.Trusted, Limit: h.limit,
 		Audit:   h.audit,
-		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder,
+		Granted: h.consent.Grants, Told: h.consent.Told, First: h.consent.First, Head: h.consent.Head, Foot: h.consent.Foot, Placeholder: h.placeholder, Share: h.consent.Share,
 	}
 	h.intake = &intake.Service{
 		DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, Files: h.files, House: h.web, Log: h.Log, Now: h.Now,

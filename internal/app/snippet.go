@@ -21,6 +21,7 @@ type Snippet struct {
 	Fallback string   `json:"fallback"` // right after it; "" in observe mode
 	Banner   string   `json:"banner"`   // after those
 	Pinned   string   `json:"pinned"`   // the same, held to what it is today
+	Page     string   `json:"page"`     // for share links, marked links and interests, where the pages have any
 	Hash     string   `json:"hash"`     // of the fallback, for the site's own policy
 }
 
@@ -45,6 +46,7 @@ func (h *House) snippet(site *policy.Site) Snippet {
 		sum := sha256.Sum256([]byte(code))
 		s.Fallback, s.Hash = "<script>"+code+"</script>", "'sha256-"+base64.StdEncoding.EncodeToString(sum[:])+"'"
 	}
+	s.Page = `<script src="` + s.Base + `/_tillid/page.js" defer></script>`
 	s.Banner, s.Pinned = h.consent.Tags(s.Base)
 	return s
 }

@@ -16,13 +16,14 @@ import (
 // the same compressed with brotli as hard as it goes, which takes too long for a
 // start; TestPacked makes it with -update and holds it against the file.
 //
-//go:embed t.js u.js t.css t.js.br u.js.br t.css.br
+//go:embed t.js u.js t.css page.js t.js.br u.js.br t.css.br page.js.br
 var assets embed.FS
 
 var (
 	scriptFile = newAsset("t.js", "text/javascript; charset=utf-8")
 	moreFile   = newAsset("u.js", "text/javascript; charset=utf-8")
 	styleFile  = newAsset("t.css", "text/css; charset=utf-8")
+	pageFile   = newAsset("page.js", "text/javascript; charset=utf-8")
 )
 
 // asset is a file of the banner, served readable. Its address names its content,

@@ -160,6 +160,9 @@ func TestBrowserKeyboard(t *testing.T) {
 	if got := strings.Join(order[:4], ", "); got != "Nej, Ja, Vælg selv, Eksempel" {
 		t.Errorf("the keyboard goes through %s", got)
 	}
+	if room := eval[int](b, `parseInt(document.documentElement.style.paddingBottom) - document.querySelector(".tillid-banner").offsetHeight`); room < 8 {
+		t.Errorf("the end of the page is behind the banner: %d px", room)
+	}
 	b.do(chromedp.Focus(`.tillid-more a`), chromedp.KeyEvent("\r"), chromedp.WaitVisible(`.tillid-layer`))
 	focus := func() string { return eval[string](b, `document.activeElement.textContent.trim().slice(0, 40)`) }
 	if got := focus(); got != "Dine valg" {
@@ -173,6 +176,7 @@ func TestBrowserKeyboard(t *testing.T) {
 	if got := focus(); got != "Privatliv" {
 		t.Errorf("after Escape %q has focus", got)
 	}
+	b.until(`document.documentElement.style.paddingBottom === ""`)
 	// A button of the page's own that opens the choices gets the focus back.
 	eval[bool](b, `(function () { var e = document.createElement("button"); e.textContent = "Own"; e.onclick = function () { tillid.show(); }; document.querySelector("main").prepend(e); e.focus(); })(), true`)
 	b.do(chromedp.KeyEvent("\r"), chromedp.WaitVisible(`.tillid-layer`), chromedp.KeyEvent("\x1b"), chromedp.WaitNotPresent(`.tillid-banner`))

@@ -60,7 +60,7 @@ func (st *stage) front(next http.Handler) http.Handler {
 	})
 }
 
-func newStage(t *testing.T, mode string, extra http.Handler) *stage {
+func newStage(t testing.TB, mode string, extra http.Handler) *stage {
 	t.Helper()
 	st := &stage{house: newHouse(t, dbtest.Lite(t)), world: demosite.Outside(), named: map[string]int{}}
 	upstream := demosite.Site(demosite.RealHosts())
@@ -84,7 +84,7 @@ func newStage(t *testing.T, mode string, extra http.Handler) *stage {
 		DB: h.DB, Plan: h.Plan, House: h.House, Log: h.Log, Now: h.Now,
 		Granted: h.Grants, First: h.First, Head: h.Head, Foot: h.Foot, Placeholder: func(r *http.Request, lang string, e gateway.Embed) []byte {
 			return h.Placeholder(r, lang, Embed{Service: e.Service, Host: e.Host, Title: e.Title, Width: e.Width, Height: e.Height, Src: e.Src})
-		},
+		}, Share: h.Share,
 	}
 	h.Leftover = st.gateway.Leftover
 	st.gateway.PublicRoutes(h.mux)
@@ -112,7 +112,7 @@ func chromiumsOwn(host string, _ int) bool {
 }
 
 type tab struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	mu     sync.Mutex
 	errors []string
@@ -136,7 +136,7 @@ func port(s *httptest.Server) string {
 	return u.Port()
 }
 
-func (st *stage) browser(t *testing.T, l look) *tab {
+func (st *stage) browser(t testing.TB, l look) *tab {
 	t.Helper()
 	rules := fmt.Sprintf("MAP %s:443 127.0.0.1:%s, MAP * 127.0.0.1:%s, EXCLUDE localhost", siteHost, port(st.site), port(st.sink))
 	profile := t.TempDir()

@@ -84,19 +84,18 @@ func (o *offer) keeps(in policy.Interest) bool {
 
 func (e extra) empty() bool { return e.Outbound == nil && len(e.Interests) == 0 }
 
-var extraTemplate = template.Must(template.New("extra").Parse(`<script src="{{.Script}}" defer data-tillid-page="{{.Settings}}"></script>`))
+var extraTemplate = template.Must(template.New("extra").Parse(`<script src="{{.Script.URL}}" integrity="{{.Script.Integrity}}" defer data-tillid-page="{{.Settings}}"></script>`))
 
-// extraTag is the script tag of a page that has something beside the banner.
+// tag is the script tag of a page that has something beside the banner.
 func (e extra) tag() []byte {
-	script, err := web.Asset("page.js")
-	if e.empty() || err != nil {
+	if e.empty() {
 		return nil
 	}
 	set, err := json.Marshal(e)
 	if err != nil {
 		return nil
 	}
-	return execute(extraTemplate, map[string]string{"Script": script, "Settings": string(set)})
+	return execute(extraTemplate, map[string]any{"Script": pageFile.file(), "Settings": string(set)})
 }
 
 // page tells the script of a page that no gateway has filled.
@@ -113,7 +112,7 @@ func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 
 var shareTemplate = template.Must(template.New("share").Parse(
 	`{{range .Networks}}{{if .Href}}<a href="{{.Href}}" rel="external noopener noreferrer">{{.Label}}</a>{{else}}<button type="button" hidden{{if .Done}} data-tillid-copy="{{.Done}}"{{else}} data-tillid-native{{end}}>{{.Label}}</button>{{end}} {{end}}` +
-		`{{with .Script}}<script src="{{.}}" defer></script>{{end}}`))
+		`{{with .Script}}<script src="{{.URL}}" integrity="{{.Integrity}}" defer></script>{{end}}`))
 
 // Share returns the content of an element <tillid-share to="facebook linkedin email
 // copy native">: plain links that share the page that is asked for. They need no third
@@ -136,9 +135,10 @@ func (s *Service) Share(r *http.Request, lang, to string) []byte {
 		href := strings.NewReplacer("{page}", url.QueryEscape(page), "{title}", "").Replace(n.Href)
 		all = append(all, way{n, template.URL(href)}) //nolint:gosec // our own address, with the page's escaped
 	}
-	script, err := web.Asset("page.js")
-	if err != nil || !slices.ContainsFunc(ways, func(n shareWay) bool { return n.Href == "" }) {
-		script = ""
+	var script *file
+	if slices.ContainsFunc(ways, func(n shareWay) bool { return n.Href == "" }) {
+		f := pageFile.file()
+		script = &f
 	}
 	return execute(shareTemplate, map[string]any{"Networks": all, "Script": script})
 }

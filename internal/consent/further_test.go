@@ -73,7 +73,7 @@ func TestShare(t *testing.T) {
 	if all.Find("a").Length() != 3 || all.Find("img, iframe, link").Length() != 0 || all.Find("button[hidden]").Length() != 2 || all.Find("script").Length() != 1 {
 		t.Error("more or less than links")
 	}
-	if src := all.Find("script").AttrOr("src", ""); !strings.HasPrefix(src, "/_tillid/static/page.") {
+	if src := all.Find("script").AttrOr("src", ""); !strings.HasPrefix(src, "/_tillid/page.js?v=") {
 		t.Errorf("script %q", src)
 	}
 	if some := share("email"); some.Find("a").Length() != 1 || some.Find("button, script").Length() != 0 {
@@ -91,7 +91,7 @@ device_access:
 // Rows: B9.
 func TestInterests(t *testing.T) {
 	h := newHouse(t, dbtest.Lite(t))
-	h.publish(parse(map[string]string{"device_access:\n": interestsDeclared}))
+	h.publish(parse(map[string]string{"device_access:\n": interestsDeclared, "    outbound: mark\n": ""}))
 	v := h.visitor()
 	head := func() string { return h.headOf(v.request("GET", "/produkter/a", nil), "en") }
 	if strings.Contains(head(), "data-tillid-page") {
@@ -115,16 +115,17 @@ func TestOutboundIsDeclared(t *testing.T) {
 	h := newHouse(t, dbtest.Lite(t))
 	v := h.visitor()
 	head := func() string { return h.headOf(v.request("GET", "/", nil), "da") }
+	h.publish(parse(map[string]string{"    outbound: mark\n": ""}))
 	if strings.Contains(head(), "data-tillid-page") {
 		t.Error("links are marked unasked")
 	}
-	h.publish(parse(map[string]string{"    mode: enforce\n": "    mode: enforce\n    outbound: mark\n"}))
+	h.publish(parse(nil))
 	if got := head(); !strings.Contains(got, "et andet site") || !strings.Contains(got, siteHost) {
 		t.Errorf("head %s", got)
 	}
 }
 
-// headOf is all that goes into a page's head, wherever in it.
+// headOf is all that goes into a page, wherever in it.
 func (h *house) headOf(r *http.Request, lang string) string {
-	return string(h.First(r, lang)) + string(h.Head(r, lang))
+	return string(h.First(r, lang)) + string(h.Head(r, lang)) + string(h.Foot(r, lang, false))
 }

@@ -154,8 +154,7 @@ func (s *Service) First(r *http.Request, lang string) []byte {
 }
 
 // Head returns what goes into the head of a page in the language lang: style
-// and script of the banner, unless nothing needs consent; the script of what the page
-// has beside it.
+// and script of the banner, unless nothing needs consent.
 func (s *Service) Head(r *http.Request, lang string) []byte {
 	if o := s.offer(); o.signals(nil) == nil {
 		return s.head(o, r, lang)
@@ -168,7 +167,7 @@ func (s *Service) head(o *offer, r *http.Request, lang string) []byte {
 	if len(o.Groups) > 0 && !state.Decided {
 		s.saw(r, l)
 	}
-	return slices.Concat(o.head(l, state, r.Method == http.MethodPost), o.extras(l, r.Host, state).tag())
+	return o.head(l, state, r.Method == http.MethodPost)
 }
 
 func (o *offer) head(l text.Lang, state State, sent bool) []byte {
@@ -227,9 +226,14 @@ var footTemplate = template.Must(template.New("foot").Parse(
 		`<p class="tillid-entry"><a href="` + choicesPath + `?lang={{.Lang}}">{{.Label}}</a></p>`))
 
 // Foot returns what goes before the end of a page's body: the way to the choices,
-// also without JavaScript and where the script is blocked, and the form that the placeholders' buttons belong to.
+// also without JavaScript and where the script is blocked; the form that the
+// placeholders' buttons belong to; the script of what the page has beside the banner.
 func (s *Service) Foot(r *http.Request, lang string, embeds bool) []byte {
 	o, l := s.offer(), s.langOf(r, lang)
+	return slices.Concat(o.foot(r, l, embeds), o.extras(l, r.Host, s.Granted(r)).tag())
+}
+
+func (o *offer) foot(r *http.Request, l text.Lang, embeds bool) []byte {
 	if len(o.Groups) == 0 {
 		return nil
 	}

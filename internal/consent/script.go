@@ -34,6 +34,7 @@ func (s *Service) scriptRoutes(mux *http.ServeMux) {
 	mux.Handle("GET "+scriptFile.path, scriptFile)
 	mux.Handle("GET "+moreFile.path, moreFile)
 	mux.Handle("GET "+styleFile.path, styleFile)
+	mux.Handle("GET "+pageFile.path, pageFile)
 }
 
 // answer tells the script what is granted now, what it must clear, and whether

@@ -53,7 +53,7 @@ func squeeze(body []byte) []byte {
 
 // What is served compressed is the file itself.
 func TestPacked(t *testing.T) {
-	for _, name := range []string{"t.js", "u.js", "t.css"} {
+	for _, name := range []string{"t.js", "u.js", "t.css", "page.js"} {
 		source, err := os.ReadFile(name)
 		if err != nil {
 			t.Fatal(err)

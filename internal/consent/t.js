@@ -219,6 +219,11 @@
     });
   }
 
+  // What has focus, and the end of the page, come out from behind the banner.
+  var sized = new ResizeObserver(function () {
+    root.style.scrollPaddingBottom = root.style.paddingBottom = banner ? banner.offsetHeight + 16 + "px" : "";
+  });
+
   function sheet(parts) {
     close();
     back = doc.activeElement;
@@ -227,8 +232,7 @@
       if (e.key === "Escape") close(); // hides it on this page; it is not an answer
     });
     doc.body.prepend(banner);
-    // What has focus stays in sight, and the end of the page can be scrolled out from behind the banner.
-    root.style.scrollPaddingBottom = root.style.paddingBottom = banner.offsetHeight + 16 + "px";
+    sized.observe(banner);
     tell("show");
     cookiebot("OnDialogDisplay");
   }
@@ -257,7 +261,6 @@
     var inside = banner.contains(doc.activeElement);
     banner.remove();
     banner = null;
-    root.style.scrollPaddingBottom = root.style.paddingBottom = "";
     if (inside && opener) opener.focus(), back.focus(); // the second where it can
   }
 

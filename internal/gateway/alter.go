@@ -62,6 +62,11 @@ func (w *rewriter) whole(tag []byte, name string) int {
 		w.frame(tag, name)
 	case "script":
 		w.script(tag)
+	case "tillid-share":
+		if w.m.share != nil {
+			w.replace(tag, tag)
+			w.insertOwn(w.m.share(w.lang, value(tag, "to")))
+		}
 	default:
 		if stopped := w.stopped(tag, name); stopped != nil {
 			w.silence(tag, "", stopped...)

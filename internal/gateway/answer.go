@@ -162,6 +162,9 @@ func (s *Service) markup(v *visit) markup {
 			return guard(func() []byte { return s.Foot(v.request, lang, embeds) })
 		}
 	}
+	if s.Share != nil {
+		m.share = func(lang, to string) []byte { return guard(func() []byte { return s.Share(v.request, lang, to) }) }
+	}
 	if s.Placeholder != nil && v.enforce() { // in observe mode browsers report frames themselves
 		m.embed = func(lang string, directive int, e Embed) (string, []byte, bool) {
 			a, leads := addressOf(e.Src)

@@ -38,7 +38,7 @@ var loads = map[string][]loading{
 // looksAt reports whether an element has to be seen whole.
 func looksAt(name []byte) bool {
 	switch string(name) {
-	case "script", "iframe", "frame", "object", "embed", "img", "source", "video", "audio", "track", "input", "image", "feimage", "use", "base", "link", "meta", "html":
+	case "script", "iframe", "frame", "object", "embed", "img", "source", "video", "audio", "track", "input", "image", "feimage", "use", "base", "link", "meta", "html", "tillid-share":
 		return true
 	}
 	return false

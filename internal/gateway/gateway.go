@@ -50,6 +50,8 @@ type Service struct {
 	Foot func(r *http.Request, lang string, embeds bool) []byte
 	// Placeholder returns what stands where an embed of a service would be.
 	Placeholder func(r *http.Request, lang string, e Embed) []byte
+	// Share returns what fills an element <tillid-share to="…">; it may be nil.
+	Share func(r *http.Request, lang, to string) []byte
 	// Told returns what the banner's script learns about a visitor, as JSON.
 	Told func(*http.Request) json.RawMessage
 	// Limit returns an error when a request's network sends too many reports.

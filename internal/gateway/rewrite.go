@@ -12,6 +12,7 @@ type markup struct {
 	first func(lang string) []byte // before the page's first script, or with the head
 	head  func(lang string) []byte
 	foot  func(lang string, embeds bool) []byte
+	share func(lang, to string) []byte // what fills <tillid-share to="…">
 	// embed reports whether a frame, object or embed must not load, with its service and placeholder.
 	embed func(lang string, directive int, e Embed) (service string, placeholder []byte, stop bool)
 	// stop reports whether an address must not be loaded.

@@ -24,8 +24,9 @@ func rewritten(t testing.TB, src io.Reader) string {
 		embed: func(_ string, directive int, e Embed) (string, []byte, bool) {
 			return "video", []byte(boxMark), leadsThere(e.Src)
 		},
-		stop: func(directive int, raw string) bool { return leadsThere(raw) },
-		utf8: true,
+		stop:  func(directive int, raw string) bool { return leadsThere(raw) },
+		share: func(_, to string) []byte { return []byte(strings.Repeat(boxMark, len(strings.Fields(to)))) },
+		utf8:  true,
 	}
 	w := newRewriter(io.NopCloser(src), m)
 	defer w.Close()
@@ -66,6 +67,7 @@ func TestRewrite(t *testing.T) {
 		"iframe":            {`<body><iframe width=560 SRC="https://video.example/1?a&amp;b" title='x'></iframe>`, `HEAD<body>BOX<iframe hidden data-tillid="video" width=560 data-tillid-SRC="https://video.example/1?a&amp;b" title='x'></iframe>FOOT`},
 		"two addresses":     {`<p><iframe src=//video.example/1 src=x></iframe>`, `HEAD<p>BOX<iframe hidden data-tillid="video" data-tillid-src=//video.example/1 data-tillid-src=x></iframe>FOOT`},
 		"preconnect":        {`<head><link rel=preconnect href=//video.example crossorigin><link rel=icon href=//video.example></head>`, `<head><link rel=preconnect data-tillid-href=//video.example crossorigin><link rel=icon data-tillid-href=//video.example>HEAD</head>FOOT`},
+		"share links":       {`<p><tillid-share class=x to="copy email"></tillid-share><tillid-sharex to=copy>`, `HEAD<p><tillid-share class=x to="copy email">BOXBOX</tillid-share><tillid-sharex to=copy>FOOT`},
 		"iframe of ours":    {`<body><iframe src="/map"></iframe>`, `HEAD<body><iframe src="/map"></iframe>FOOT`},
 		"script":            {`<head><script src=//video.example/a.js>inside()</script></head>`, `<head><script type="text/plain" data-tillid-src=//video.example/a.js>inside()</script>HEAD</head>FOOT`},
 		"module":            {`<head><script type=module src=//video.example/a.js></script></head>`, `<head><script type="text/plain" data-tillid-type=module data-tillid-src=//video.example/a.js></script>HEAD</head>FOOT`},

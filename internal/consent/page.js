@@ -29,19 +29,29 @@
 
   // --- Sharing: links that need nobody; two buttons that need this script.
 
+  // page is the address to share: without what tells by which letter or
+  // advertisement somebody came.
+  function page() {
+    var at = new URL(location.href);
+    at.hash = "";
+    Array.from(at.searchParams.keys()).forEach(function (name) {
+      if (/^(utm_.*|gclid|fbclid|li_fat_id|msclkid|mc_eid)$/.test(name)) at.searchParams.delete(name);
+    });
+    return at.href;
+  }
+
   function share(box) {
-    var page = box.getAttribute("data-page") || location.href.split("#")[0];
     all("[data-tillid-copy]", box).forEach(function (b) {
       if (!navigator.clipboard) return;
       b.hidden = false;
       b.addEventListener("click", function () {
-        navigator.clipboard.writeText(page).then(function () { say(b, b.getAttribute("data-tillid-copy")); }).catch(function () { say(b, page); });
+        navigator.clipboard.writeText(page()).then(function () { say(b, b.getAttribute("data-tillid-copy")); }).catch(function () { say(b, page()); });
       });
     });
     all("[data-tillid-native]", box).forEach(function (b) {
       if (!navigator.share) return;
       b.hidden = false;
-      b.addEventListener("click", function () { navigator.share({ title: doc.title, url: page }).catch(function () { /* changed their mind */ }); });
+      b.addEventListener("click", function () { navigator.share({ title: doc.title, url: page() }).catch(function () { /* changed their mind */ }); });
     });
   }
 
@@ -53,7 +63,7 @@
 
   // fill puts the links into an element that no gateway has filled.
   function fill(box, kinds) {
-    var at = encodeURIComponent(location.href.split("#")[0]), wanted = (box.getAttribute("to") || "facebook linkedin email copy native").split(/\s+/);
+    var at = encodeURIComponent(page()), wanted = (box.getAttribute("to") || "facebook linkedin email copy native").split(/\s+/);
     kinds.forEach(function (k) {
       if (wanted.indexOf(k.id) < 0) return;
       var one = k.href ? el("a", { href: k.href.replace("{page}", at).replace("{title}", encodeURIComponent(doc.title)), rel: "external noopener noreferrer" }, k.label)
