@@ -45,6 +45,8 @@ var notPages = map[string]string{
 	"/menu.js":                             "a script",
 	"/privacy/choices/receipt/{ticket}":    "a file",
 	"/scan/{site}/{file}":                  "a file",
+	"/enquiries/{id}/file/{file}":          "what somebody attached",
+	"/requests/{id}/printed/{event}":       "a letter on paper, for who has no address on file: internal/request reads it",
 	"/welcome/{token}":                     "looked at as bo-welcome, whose address is made on the way",
 }
 
@@ -87,6 +89,9 @@ func (d *demo) lettersLead(t *testing.T) {
 			at, err := url.Parse(a.AttrOr("href", ""))
 			if err != nil || at.Scheme == "mailto" {
 				continue
+			}
+			if at.Host == "www.datatilsynet.dk" {
+				continue // the authority that the declaration names
 			}
 			host, ok := strings.CutSuffix(at.Host, ".localhost:"+d.port)
 			if !ok || at.Scheme != "http" {
