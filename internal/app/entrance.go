@@ -58,7 +58,7 @@ func (e *entrance) Accept() (net.Conn, error) {
 			return e.enter(c), nil
 		}
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			if passing, ok := err.(net.Error); !ok || !passing.Temporary() { //nolint:staticcheck // net/http asks the same, and tries again
+			if passing := net.Error(nil); !errors.As(err, &passing) || !passing.Temporary() { //nolint:staticcheck // net/http asks the same, and tries again
 				e.quiet.Do(func() { close(e.idle) })
 			}
 			return nil, err

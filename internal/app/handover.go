@@ -38,7 +38,7 @@ func Inherited(getenv func(string) string) (sockets map[string]net.Listener, wai
 	for name, fd := range inheritedFDs(getenv) {
 		f := inherit(fd, name)
 		l, err := net.FileListener(f)
-		f.Close() //nolint:errcheck // l has its own
+		f.Close() // l has its own
 		if err != nil {
 			return nil, nil, fault.New(fault.Invalid, "The socket %s that this process was started with cannot be used.", name).Because(err)
 		}
@@ -51,7 +51,7 @@ func Inherited(getenv func(string) string) (sockets map[string]net.Listener, wai
 		}
 		f := inherit(fd, "resting")
 		c, err := net.FileConn(f)
-		f.Close()                                //nolint:errcheck // c has its own
+		f.Close()                                // c has its own
 		if err == nil && c.RemoteAddr() != nil { // else the client has gone
 			waiting = append(waiting, c)
 		}
@@ -79,7 +79,7 @@ func inheritedFDs(getenv func(string) string) map[string]int {
 	names := strings.Split(getenv("LISTEN_FDNAMES"), ":")
 	n, _ := strconv.Atoi(getenv("LISTEN_FDS"))
 	for i := range min(n, len(usual)) {
-		name := usual[i]
+		name := usual[i] //nolint:gosec // i is below its length
 		if i < len(names) && slices.Contains(usual, names[i]) {
 			name = names[i]
 		}
@@ -103,7 +103,7 @@ type Restart struct {
 // Prepare keeps the sockets open, and refuses when the program that stands where
 // this one was started from does not run.
 func (r *Restart) Prepare(ctx context.Context) error {
-	if out, err := exec.CommandContext(ctx, r.Program, "version").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, r.Program, "version").CombinedOutput(); err != nil { //nolint:gosec // it is this process's own program
 		return fmt.Errorf("run %s version: %w: %.200s", r.Program, err, out)
 	}
 	r.files = map[string]*os.File{}
@@ -158,7 +158,7 @@ func (r *Restart) Do(args, env []string) error {
 		return strings.HasPrefix(s, fdsVariable+"=") || strings.HasPrefix(s, restingVariable+"=")
 	})
 	env = append(env, fdsVariable+"="+strings.Join(sockets, ","), restingVariable+"="+strings.Join(resting, ","))
-	return fmt.Errorf("start %s: %w", r.Program, syscall.Exec(r.Program, args, env))
+	return fmt.Errorf("start %s: %w", r.Program, syscall.Exec(r.Program, args, env)) //nolint:gosec // likewise
 }
 
 // handOver makes a file stay open when the process becomes another program.

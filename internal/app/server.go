@@ -177,7 +177,7 @@ func (s *Server) leave(ctx context.Context, entrance *entrance, servers []*http.
 	entrance.shut(ctx, s.Restart.keep)
 	for _, srv := range servers {
 		if srv.Shutdown(ctx) != nil {
-			srv.Close() //nolint:errcheck // what is still open is cut
+			srv.Close() // what is still open is cut
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -125,7 +126,7 @@ func (s *Service) rewrite(v *visit, resp *http.Response, kind, charset string) e
 		return nil
 	}
 	switch {
-	case err == errEncoding:
+	case errors.Is(err, errEncoding):
 		return nil
 	case err != nil:
 		return fmt.Errorf("read page: %w", err)
