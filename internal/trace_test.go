@@ -80,9 +80,9 @@ var rows = []row{
 	{"E7", "Technical and organisational measures", partly, "breach register comes later"},
 	{"E8", "Changes announced before they take effect", partly, "versions, differences and effective date; announcements by mail come later"},
 	{"E9", "Right to know what is held", done, ""},
-	{"E10", "Objection and withdrawal, at once", partly, "withdrawal of consent, with receipt and dispute window, and erasure; objection as a case comes later"},
-	{"E11", "Correction and deletion", partly, "deletion; correction comes later"},
-	{"E12", "Complaint route with the authority named", partly, "named in every text; the case type comes later"},
+	{"E10", "Objection and withdrawal, at once", partly, "withdrawal, objection (general and to marketing), each in effect at once; at processors without a connector a person does it"},
+	{"E11", "Correction and deletion", done, ""},
+	{"E12", "Complaint route with the authority named", done, ""},
 	{"E13", "For each visitor: which third party was let in, when, on what choice", done, ""},
 	{"E14", "Rights for the unique id too", partly, "the consent id sees its choices, receipts and who was let in, and erases them; the clickstream comes later"},
 }

@@ -108,6 +108,7 @@ var impersonal = map[string]string{
 	"drift":    "hosts and kinds of what the site loads; no visitor, no address of a page with a query",
 	"scan_run": "the last look at each site: names of cookies and hosts, paths of pages; no visitor was there", "scan_finding": "what it found, in the same terms",
 	"restore": "names and lengths of logs", "drill": "reports with counts",
+	"rights_digest": "days on which staff were reminded", "rights_calendar": "hash of a secret address",
 	"bypass": "sites and times", "goose_db_version": "migrations", "migration": "digests of migrations",
 }
 

@@ -210,6 +210,10 @@ func (s *Service) getFile(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) showCase(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	c, err := s.load(ctx, r.PathValue("id"))
+	if subject.IsRestricted(err) { // opened with a ground only (GDPR Art. 18(2))
+		http.Redirect(w, r, "/restricted/"+url.PathEscape(r.PathValue("id")), http.StatusSeeOther)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -307,7 +307,7 @@ func (s *Service) Release(ctx context.Context, id string) error {
 func (c enquiryCase) shown(l text.Lang) []subject.Shown {
 	var out []subject.Shown
 	for _, a := range c.what.Answers {
-		v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value)}
+		v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value), Given: true}
 		if c.form != nil {
 			v = labelled(c.form, c.what.Ticks, a, l)
 		}
@@ -343,12 +343,15 @@ func (s *Service) fetch(ctx context.Context, id, fileID string) (file.File, *sub
 }
 
 func labelled(form *policy.Form, ticks []proof, a answer, l text.Lang) subject.Shown {
-	v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value)}
+	v := subject.Shown{Label: a.Name, Value: subject.Secret(a.Value), Given: true}
 	for _, f := range form.Fields {
 		if f.Name != a.Name {
 			continue
 		}
 		v.Label, v.Data = f.Label.In(l), f.Data
+		if f.Type != "consent" && f.Type != "choice" && f.Type != "file" {
+			v.Name = f.Name // such a value can be corrected by writing another
+		}
 		for _, c := range f.Choices {
 			if f.Type == "choice" && c.ID == a.Value {
 				v.Value = subject.Secret(c.Label.In(l))

@@ -301,3 +301,15 @@ func removeEnquiry(ctx context.Context, tx *db.Tx, id string) (enquiries, events
 	m, err := res.RowsAffected()
 	return int(m), int(n), err
 }
+
+// replaceAnswers writes corrected answers, unless somebody changed them meanwhile.
+func replaceAnswers(ctx context.Context, tx *db.Tx, id string, was, sealed []byte) error {
+	res, err := tx.Exec(ctx, `update enquiry set sealed = $3 where id = $1 and sealed = $2`, id, was, sealed)
+	if err != nil {
+		return fmt.Errorf("correct enquiry: %w", err)
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 1 {
+		return err
+	}
+	return fault.New(fault.Conflict, "The enquiry was changed meanwhile.").WithHint("Try again.").In("intake.changed")
+}

@@ -24,6 +24,7 @@ type erasePage struct {
 	Stays   []goingView
 	Answer  string // how long the processors may take, in words
 	Contact string
+	Waiting bool // for an answer, which erasing would end
 }
 
 // goingView is one record that goes, or stays.
@@ -78,6 +79,9 @@ func (s *Service) showErase(w http.ResponseWriter, r *http.Request) error {
 	}
 	page := erasePage{Frame: s.House.Public(r), What: what, All: what == everything, Contact: contact(s.Plan())}
 	page.Answer = answerTime(s.Plan(), page.Lang)
+	if page.Waiting, err = s.waits(r.Context(), records); err != nil {
+		return err
+	}
 	for _, step := range steps {
 		v, err := s.going(r.Context(), step, page.Lang)
 		if err != nil {
@@ -90,6 +94,24 @@ func (s *Service) showErase(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return web.Render(w, http.StatusOK, pages(), "erase", web.Public, page)
+}
+
+// waits reports whether records hold a request that is still to be answered: the answer
+// comes first, unless its person does without it.
+func (s *Service) waits(ctx context.Context, records []subject.Record) (bool, error) {
+	for _, r := range records {
+		if r.Holder != holder {
+			continue
+		}
+		c, err := getRequest(ctx, s.DB, r.ID)
+		if err != nil && fault.Of(err).Kind != fault.NotFound {
+			return false, err
+		}
+		if err == nil && c.open() && c.State != executing {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 func answerTime(plan *policy.Plan, l text.Lang) string {
@@ -136,7 +158,7 @@ func (s *Service) postErase(w http.ResponseWriter, r *http.Request) error {
 	if !ok {
 		return nil
 	}
-	values, err := form(w, r, "what")
+	values, err := form(w, r, "what", "drop")
 	if err != nil {
 		return err
 	}
@@ -144,6 +166,14 @@ func (s *Service) postErase(w http.ResponseWriter, r *http.Request) error {
 	records, err := s.chosen(r.Context(), persons, what)
 	if err != nil {
 		return err
+	}
+	waits, err := s.waits(r.Context(), records)
+	if err != nil {
+		return err
+	}
+	if waits && values.Get("drop") != "yes" {
+		return fault.New(fault.Conflict, "A request of yours has not been answered yet; erasing would end it.").
+			WithHint("Wait for the answer, or say on the page that you do without it.").In("request.answer_first")
 	}
 	var id erase.CaseID
 	if what == everything {

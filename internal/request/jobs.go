@@ -29,6 +29,7 @@ func (s *Service) Periodic() []job.Periodic {
 	return []job.Periodic{
 		{Name: "request.sweep", Every: 10 * time.Minute, Run: s.sweep},
 		{Name: "request.settle", Every: 10 * time.Minute, Run: s.settle},
+		{Name: "request.digest", Every: 20 * time.Minute, Run: s.digest},
 		{Name: "request.lift", Every: 10 * time.Minute, Run: s.liftDue},
 	}
 }

@@ -2,6 +2,7 @@ package request
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/fault"
+	"github.com/tillid/tillid/internal/law"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -22,6 +24,7 @@ type Pack struct {
 	Created     time.Time      `json:"created" doc:"When the pack was made, in UTC."`
 	Language    string         `json:"language" doc:"Language of the labels, as a BCP 47 tag."`
 	Controller  PackController `json:"controller" doc:"Who answers for the data (Art. 15(1))."`
+	Authority   string         `json:"complaint_authority" doc:"Where to complain about it (Art. 15(1)(f))."`
 	Identifiers []PackValue    `json:"identifiers" doc:"By what you are known here."`
 	Records     []PackRecord   `json:"records" doc:"Everything that is held about you, oldest first."`
 	Rights      []string       `json:"rights" doc:"Your rights over what is held (Art. 15(1)(e) and (f))."`
@@ -30,6 +33,7 @@ type Pack struct {
 // PackController is the controller.
 type PackController struct {
 	Name    string `json:"name" doc:"Legal name."`
+	Address string `json:"address" doc:"Postal address."`
 	Contact string `json:"contact" doc:"Address for questions about your data."`
 	Policy  string `json:"policy" doc:"Where the policy in force can be read."`
 }
@@ -39,6 +43,7 @@ type PackValue struct {
 	Label string `json:"label" doc:"What it is, in words."`
 	Value string `json:"value" doc:"The value itself."`
 	Data  string `json:"data,omitempty" doc:"Category of personal data in the declaration (Art. 15(1)(b))."`
+	given bool   // by the person
 }
 
 // PackRecord is one thing that is held.
@@ -54,7 +59,11 @@ type PackRecord struct {
 	Goes       time.Time       `json:"goes" doc:"When it is deleted at the latest, in UTC (Art. 15(1)(d))."`
 	Version    string          `json:"version" doc:"Hash of the declaration it was collected under."`
 	Told       string          `json:"told" doc:"Where the text that you were then told can be read."`
-	Recipients []PackRecipient `json:"recipients" doc:"Who got it (Art. 15(1)(c))."`
+	Recipients []PackRecipient `json:"recipients" doc:"Who got it, by name, from the log of disclosures (Art. 15(1)(c))."`
+	Source     string          `json:"source" doc:"Where it comes from (Art. 15(1)(g))."`
+	Paused     string          `json:"use_paused,omitempty" doc:"Why it is stored and not used (Art. 18), when it is."`
+
+	purpose string // its id
 }
 
 // PackRecipient is somebody who got a record.
@@ -69,13 +78,31 @@ type PackRecipient struct {
 // packFormat names the shape of a pack.
 const packFormat = "tillid.access-pack/1"
 
-// pack gathers everything that is held about persons.
-func (s *Service) pack(ctx context.Context, persons []subject.PersonID, l text.Lang) (Pack, error) {
+// errMeanwhile says that something was erased while a pack was being gathered.
+var errMeanwhile = fault.New(fault.Conflict, "Something of this was deleted just now.").WithHint("See the page again.").In("request.meanwhile")
+
+// pack gathers everything that is held about persons: all of what was there at one moment,
+// or a fault. While single records go, it begins again.
+func (s *Service) pack(ctx context.Context, persons []subject.PersonID, l text.Lang) (p Pack, err error) {
+	for range 5 {
+		if p, err = s.gather(ctx, persons, l); !errors.Is(err, errMeanwhile) {
+			break
+		}
+	}
+	return p, err
+}
+
+func (s *Service) gather(ctx context.Context, persons []subject.PersonID, l text.Lang) (Pack, error) {
 	plan := s.Plan()
 	p := Pack{
 		Format: packFormat, Created: s.Now().UTC(), Language: string(l),
-		Controller:  PackController{plan.Controller.LegalName, contact(plan), s.baseURL(l, "/privacy")},
+		Controller:  PackController{plan.Controller.LegalName, plan.Controller.Address, contact(plan), s.baseURL(l, "/privacy")},
 		Identifiers: []PackValue{}, Records: []PackRecord{}, Rights: []string{},
+	}
+	if a, ok, err := s.authority(law.PersonalData); err != nil {
+		return Pack{}, err
+	} else if ok {
+		p.Authority = addressOf(a, l)
 	}
 	rights := map[policy.Right]bool{}
 	for _, person := range persons {
@@ -93,7 +120,7 @@ func (s *Service) pack(ctx context.Context, persons []subject.PersonID, l text.L
 		for _, r := range records {
 			held, err := s.held(ctx, r, given, l)
 			if k := fault.Of(err).Kind; err != nil && (k == fault.NotFound || k == fault.Gone) {
-				continue // erased while we looked
+				return Pack{}, errMeanwhile
 			}
 			if err != nil {
 				return Pack{}, err
@@ -145,10 +172,20 @@ func (s *Service) held(ctx context.Context, r subject.Record, given []connect.Ha
 	out := PackRecord{
 		ID: r.ID, Kind: r.Kind, Title: v.Title, Received: r.Received.UTC(), Goes: r.Due.UTC(), Rule: r.Rule, Version: r.Version,
 		Told:   "/privacy?as-of=" + r.Received.In(plan.Loc).Format(time.DateOnly) + "&lang=" + string(l),
-		Values: []PackValue{}, Recipients: []PackRecipient{}, Purpose: r.Purpose,
+		Values: []PackValue{}, Recipients: []PackRecipient{}, Purpose: r.Purpose, purpose: r.Purpose, Source: text.T(l, "request.source.us"),
 	}
 	for _, f := range v.Fields {
-		out.Values = append(out.Values, PackValue{f.Label, f.Value.Reveal(), f.Data})
+		out.Values = append(out.Values, PackValue{f.Label, f.Value.Reveal(), f.Data, f.Given})
+		if f.Given {
+			out.Source = text.T(l, "request.source.you")
+		}
+	}
+	paused, err := s.Subjects.Restrictions(ctx, s.DB, []string{r.ID})
+	if err != nil {
+		return out, err
+	}
+	for _, p := range paused {
+		out.Paused = text.T(l, "request.pause."+p.Ground)
 	}
 	if p := plan.Purpose(r.Purpose); p != nil {
 		out.Purpose = p.Label.In(l)

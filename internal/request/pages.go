@@ -27,8 +27,8 @@ const postLimit = 8 << 10
 func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	at := func(pattern string, h func(http.ResponseWriter, *http.Request) error) {
 		mux.Handle(pattern, web.Wrap(s.Log, func(w http.ResponseWriter, r *http.Request) error {
-			w.Header().Set("Referrer-Policy", "no-referrer") // addresses here open things
-			return h(w, r)
+			w.Header().Set("Referrer-Policy", "no-referrer")                               // addresses here open things
+			return h(w, r.WithContext(subject.WithReason(r.Context(), subject.OwnPerson))) // a pause never keeps people from what is theirs
 		}))
 	}
 	at("GET /privacy/me", s.showAsk)
@@ -39,6 +39,12 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	at("GET /privacy/me/data", s.showData)
 	at("GET /privacy/me/data.json", s.fileJSON)
 	at("GET /privacy/me/data.html", s.fileHTML)
+	at("GET /privacy/me/portable.json", s.filePortable)
+	at("GET /privacy/me/rights", s.showRights)
+	at("POST /privacy/me/rights/{right}", s.postRight)
+	at("POST /privacy/me/cases/{id}/withdraw", s.postTakeBack)
+	at("GET /privacy/complaint", s.showComplaint)
+	at("GET /privacy/access-pack.schema.json", serveSchema)
 	at("GET /privacy/me/erase", s.showErase)
 	at("POST /privacy/me/erase", s.postErase)
 	at("GET /privacy/me/erased/{case}", s.showErased)

@@ -382,14 +382,15 @@ func TestTemplates(t *testing.T) {
 	pages := pages()
 	for name, data := range map[string]any{
 		"requests": casesPage{}, "entry": entryPage{}, "request": casePage{}, "letter": letterPage{}, "printed": printedPage{Sent: happened{deed: deed{Letter: &letter{}}}},
+		"rights": rightsPage{}, "complaint": complaintPage{}, "held": heldPage{}, "calendar": calendarPage{},
 		"ask": askPage{}, "sent": plainPage{}, "open": plainPage{}, "data": dataPage{}, "erase": erasePage{}, "erased": erasedPage{Case: &erase.Case{}},
 	} {
 		if err := templatecheck.CheckHTML(pages.Template(name, web.Public), data); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if n := len(pages.Names()); n != 11 {
-		t.Errorf("%d pages, 11 are checked", n)
+	if n := len(pages.Names()); n != 15 {
+		t.Errorf("%d pages, 15 are checked", n)
 	}
 	file, err := fileFor(text.DA, time.UTC)
 	if err != nil {
