@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"internal/erase"},
 	{"internal/staff"},
 	{
-		"internal/gateway", "internal/consent", "internal/intake", "internal/request", "internal/retain",
+		"internal/gateway", "internal/consent", "internal/intake", "internal/request", "internal/retain", "internal/breach",
 		"internal/publish", "internal/scan", "internal/connect/desk", "internal/demosite", "internal/backup",
 	},
 	{"internal/app"},

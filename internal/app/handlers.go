@@ -56,7 +56,7 @@ func (h *House) officeHandler() http.Handler {
 
 func (h *House) officeRoutes() []web.Route {
 	return slices.Concat(
-		h.staff.StaffRoutes(), h.intake.StaffRoutes(), h.request.StaffRoutes(), h.consent.StaffRoutes(), h.gateway.StaffRoutes(), h.publish.StaffRoutes(),
+		h.staff.StaffRoutes(), h.intake.StaffRoutes(), h.request.StaffRoutes(), h.breach.StaffRoutes(), h.consent.StaffRoutes(), h.gateway.StaffRoutes(), h.publish.StaffRoutes(),
 		h.erase.StaffRoutes(), h.retain.StaffRoutes(), h.backup.StaffRoutes(), h.scan.StaffRoutes(), h.StaffRoutes(),
 	)
 }
@@ -79,7 +79,7 @@ func (h *House) publicNav() []web.Nav {
 
 func (h *House) officeNav() []web.Nav {
 	return slices.Concat(
-		h.staff.StaffNav(), h.intake.StaffNav(), h.request.StaffNav(), h.consent.StaffNav(), h.gateway.StaffNav(), h.publish.StaffNav(),
+		h.staff.StaffNav(), h.intake.StaffNav(), h.request.StaffNav(), h.breach.StaffNav(), h.consent.StaffNav(), h.gateway.StaffNav(), h.publish.StaffNav(),
 		h.erase.StaffNav(), h.retain.StaffNav(), h.backup.StaffNav(), h.scan.StaffNav(), h.StaffNav(),
 	)
 }

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/internal/backup"
+	"github.com/tillid/tillid/internal/breach"
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/consent"
 	"github.com/tillid/tillid/internal/db"
@@ -83,6 +84,7 @@ type House struct {
 	gateway  *gateway.Service
 	intake   *intake.Service
 	request  *request.Service
+	breach   *breach.Service
 	scan     *scan.Service
 
 	web        *web.House
@@ -396,6 +398,7 @@ func (h *House) wirePublic(f *folder) {
 		House: h.web, Log: h.Log, Now: h.Now, Secret: h.key("links"), Limit: h.limit, VisitorPerson: h.visitor,
 		Audit: h.audit,
 	}
+	h.breach = &breach.Service{DB: f.db, Plan: h.Plan, Subjects: h.subjects, Ledger: h.ledger, Mail: h.mail, House: h.web, Log: h.Log, Now: h.Now, Audit: h.audit}
 	holders := []subject.Holder{h.intake, h.consent, h.request}
 	h.erase.Holders, h.request.Holders = holders, holders
 	h.connect.Fields, h.connect.Consented = h.intake.Fields, h.intake.Consented
@@ -474,7 +477,7 @@ func (h *House) limit(r *http.Request) error {
 func (h *House) jobs() map[string]func(context.Context, []byte) error {
 	all := map[string]func(context.Context, []byte) error{}
 	for _, kinds := range []map[string]func(context.Context, []byte) error{
-		h.mail.Jobs(), h.files.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.staff.Jobs(), h.scan.Jobs(),
+		h.mail.Jobs(), h.files.Jobs(), h.connect.Jobs(), h.erase.Jobs(), h.intake.Jobs(), h.request.Jobs(), h.breach.Jobs(), h.staff.Jobs(), h.scan.Jobs(),
 	} {
 		for name, run := range kinds {
 			if _, taken := all[name]; taken {

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/tillid/tillid/examples/eksempel"
+	"github.com/tillid/tillid/internal/breach"
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/connect/desk"
 	"github.com/tillid/tillid/internal/db/dbtest"
@@ -151,6 +152,7 @@ func TestTablesClaimed(t *testing.T) {
 	claim("connect", connect.Tables())
 	claim("erase", erase.Tables())
 	claim("retain", retain.Tables())
+	claim("breach", breach.Tables())
 	claim("staff", staff.Tables())
 	rows, err := h.folder.db.Query(t.Context(), `select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by name`)
 	if err != nil {

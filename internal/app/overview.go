@@ -102,6 +102,16 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 		what, do := web.Say(l, p)
 		list = append(list, staff.Alarm{What: what, Do: do, Path: whereToMend(p)})
 	}
+	running, err := h.breach.Running(ctx)
+	if err != nil {
+		h.Log.ErrorContext(ctx, "breaches cannot be read", "err", err)
+	}
+	for _, b := range running {
+		list = append(list, staff.Alarm{
+			What: text.T(l, "breach.alarm", "Number", b.Number, "Date", text.Moment(l, b.Deadline.In(h.Plan().Loc))),
+			Do:   text.T(l, "breach.alarm.do"), Path: "/breaches/" + b.ID,
+		})
+	}
 	for _, lang := range h.Plan().Languages {
 		if !text.Reviewed(lang) {
 			list = append(list, staff.Alarm{
