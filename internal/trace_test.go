@@ -47,7 +47,7 @@ var rows = []row{
 	{"B6", "Dashboards", notYet, ""},
 	{"B7", "Import of web server logs", notYet, ""},
 	{"B8", "History joined to a person only with consent", notYet, ""},
-	{"B9", "Interest segments", partly, "matching content only with consent; segments of the clickstream come later"},
+	{"B9", "Interest segments", partly, "matching content only with consent, counted in the browser; segments of the clickstream come later"},
 	{"B10", "Interest handed on, each declared", notYet, ""},
 	{"B11", "Errors and slow pages without personal data", notYet, ""},
 	{"C1", "Forms declared field by field; an undeclared field is refused", done, ""},

@@ -94,7 +94,7 @@ func TestBrowserWithdraws(t *testing.T) {
 			found[d.Subject] = d.Detail
 		}
 	}
-	if detail, ok := found["odd_one"]; !ok || detail != "" || found["profile_x"] != "local_storage" {
+	if detail, ok := found["odd_one"]; !ok || detail != "cookie" || found["profile_x"] != "local_storage" {
 		t.Errorf("leftovers in the list: %v", found)
 	}
 	b.noErrors()
