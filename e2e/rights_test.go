@@ -38,3 +38,18 @@ func (v *visitor) rights(t *testing.T) map[string]shot {
 	add("bo-request-assessing", refused)
 	return set
 }
+
+// breaches opens one, and returns the pages to look at.
+func (v *visitor) breaches() map[string]shot {
+	v.t.Helper()
+	aware := time.Now().Add(-5 * time.Hour).Format("2006-01-02T15:04")
+	to := v.post(http.StatusSeeOther, "backoffice", "/breaches", "aware", aware, "what", "En bærbar blev glemt i toget.").to()
+	path, _, _ := strings.Cut(to, "?")
+	set := map[string]shot{}
+	for name, at := range map[string]string{"bo-breaches": "/breaches", "bo-breach": path, "bo-breach-report": path + "/report"} {
+		set[name] = shot{as: "staff", host: "backoffice", path: at}
+	}
+	set["me-rights"] = shot{as: "person", host: "site", path: "/privacy/me/rights"}
+	set["complaint"] = shot{as: "nobody", host: "site", path: "/privacy/complaint"}
+	return set
+}

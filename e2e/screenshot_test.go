@@ -180,6 +180,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	shown := staff.get("backoffice", "/consent").page(t).Find(`a[href^="/consent/shown/"]`).AttrOr("href", "/consent")
 	set := map[string]shot{}
 	maps.Copy(set, rights)
+	maps.Copy(set, staff.breaches())
 	add := func(as, host string, pairs ...string) {
 		for i := 0; i+1 < len(pairs); i += 2 {
 			set[pairs[i]] = shot{as: as, host: host, path: pairs[i+1]}
