@@ -10,9 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
@@ -149,26 +147,6 @@ func (d *demo) at(host, path string) string {
 	return "http://" + host + ".localhost:" + d.port + path
 }
 
-// get fetches a page of the demo without a browser.
-func (d *demo) get(t testing.TB, host, path string) (int, string) {
-	t.Helper()
-	req, err := http.NewRequest(http.MethodGet, "http://127.0.0.1:"+d.port+path, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	req.Host = host + ".localhost:" + d.port
-	resp, err := http.DefaultClient.Do(req)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	b, err := io.ReadAll(resp.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return resp.StatusCode, string(b)
-}
-
 // browser is one visitor: a fresh Chromium profile.
 type browser struct {
 	t     testing.TB
@@ -259,7 +237,7 @@ func newBrowser(t testing.TB, l look) *browser {
 // still writes there while it ends.
 func newProfile(t testing.TB) string {
 	t.Helper()
-	profile, err := os.MkdirTemp("", "tillid-chromium-")
+	profile, err := os.MkdirTemp("", "tillid-chromium-") //nolint:usetesting // Chromium may write there after the test
 	if err != nil {
 		t.Fatal(err)
 	}

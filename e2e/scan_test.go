@@ -75,11 +75,11 @@ func (s *scanned) killAt(t testing.TB, line string, args ...string) (output stri
 			if err := cmd.Process.Kill(); err != nil {
 				t.Fatal(err)
 			}
-			cmd.Wait() //nolint:errcheck // it was killed
+			cmd.Wait()
 			return output
 		}
 	}
-	cmd.Wait() //nolint:errcheck // the test fails either way
+	cmd.Wait()
 	t.Fatalf("the scan was not at %s:\n%s", line, output)
 	return ""
 }

@@ -138,15 +138,15 @@ func writeDossier(w io.Writer, dir string, d consent.Dossier) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // for others to read
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return fault.New(fault.Invalid, "The folder %s cannot be made.", dir).WithHint("Name a new one.").Because(err)
 	}
 	for _, name := range names {
 		file := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil { //nolint:gosec // for others to read
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 			return err
 		}
-		if err := os.WriteFile(file, []byte(files[name]), 0o644); err != nil { //nolint:gosec // for others to read
+		if err := os.WriteFile(file, []byte(files[name]), 0o644); err != nil {
 			return err
 		}
 	}

@@ -196,10 +196,10 @@ func scannedPlan(c *cobra.Command, name string) (*policy.Plan, error) {
 		}
 		return plan, nil
 	}
-	switch {
-	case name == "none":
+	switch name {
+	case "none":
 		return nil, nil
-	case name == "":
+	case "":
 		if _, err := os.Stat("tillid.yaml"); errors.Is(err, fs.ErrNotExist) {
 			return nil, nil
 		}

@@ -78,7 +78,7 @@ func BenchmarkChoicesOffered(b *testing.B) {
 		due := begin.Add(time.Duration(i) * time.Millisecond)
 		time.Sleep(time.Until(due))
 		wg.Go(func() {
-			benchChoice(b, site, uint32(i)) //nolint:gosec // it makes an address
+			benchChoice(b, site, uint32(i))
 			waits[i] = time.Since(due)
 		})
 	}

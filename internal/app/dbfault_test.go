@@ -298,7 +298,7 @@ func (w *wire) accept(l net.Listener) {
 		w.mu.Unlock()
 		for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
 			go func() {
-				io.Copy(pair[0], pair[1]) //nolint:errcheck // one side has gone
+				io.Copy(pair[0], pair[1])
 				pair[0].Close()
 				pair[1].Close()
 			}()

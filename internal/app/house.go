@@ -345,11 +345,11 @@ func (h *House) wireBase(f *folder) {
 	if f.origin != "" {
 		h.ledger.Origin = f.origin
 	}
-	h.ledger.Witnesses, _ = h.settings.cosigners() //nolint:errcheck // readSettings has refused what cannot be read
+	h.ledger.Witnesses, _ = h.settings.cosigners()
 	h.versions = &version.Service{DB: f.db, Ledger: h.ledger, Log: h.Log, Now: h.Now}
 	h.subjects = &subject.Service{DB: f.db, Keys: f.keys, Plan: h.Plan, Now: h.Now, Index: h.key("index")}
 	h.files = &file.Service{DB: f.db, Keys: f.keys, Now: h.Now, Log: h.Log}
-	h.files.Scanner, _ = h.settings.scanner() //nolint:errcheck // as above
+	h.files.Scanner, _ = h.settings.scanner()
 	f.keys.Paused = func(ctx context.Context, record string) (bool, error) { return h.subjects.IsPaused(ctx, f.db, record) }
 	h.mail = &mail.Service{Paused: h.subjects.IsPaused, DB: f.db, Keys: f.keys, From: h.settings.MailFrom, Relay: h.settings.SMTP, Now: h.Now, Log: h.Log}
 }
@@ -364,7 +364,7 @@ func (h *House) wireForgetting(f *folder) {
 		DB: f.db, Keys: f.keys, Subject: h.subjects, Erase: h.erase, Ledger: h.ledger, Mail: h.mail, Plan: h.Plan, Now: h.Now, Log: h.Log, House: h.web,
 		ID: f.id, Dir: h.settings.Backups, KeysDir: h.settings.KeyBackups, Tell: h.options.Tell,
 	}
-	h.backup.Recipients, _ = backup.ParseRecipients(h.settings.Recipients) //nolint:errcheck // readSettings has refused what cannot be read
+	h.backup.Recipients, _ = backup.ParseRecipients(h.settings.Recipients)
 	h.erase.Export, h.ledger.Grown = h.backup.Export, h.backup.Export
 	h.mail.Held = func(ctx context.Context) (bool, error) {
 		at, err := h.backup.MailHeld(ctx)

@@ -129,7 +129,7 @@ func TestDossier(t *testing.T) {
 			t.Fatal(err)
 		}
 		server := &http.Server{Handler: h.Control()}
-		go server.Serve(l) //nolint:errcheck // ends with the test
+		go server.Serve(l)
 		defer server.Close()
 		beside, err := Connect(t.Context(), dir, o)
 		if err != nil || !beside.Running() {

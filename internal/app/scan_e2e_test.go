@@ -61,7 +61,7 @@ func TestNightlyScan(t *testing.T) {
 			t.Errorf("the page does not say %q:\n%s", want, page)
 		}
 	}
-	if n, err := s.House.scan.Drifts(t.Context()); err != nil || n < 2 {
+	if n, err := s.scan.Drifts(t.Context()); err != nil || n < 2 {
 		t.Errorf("the overview counts %d, %v", n, err)
 	}
 	if _, err := os.Stat(filepath.Join(dir, ".scan", "main")); !os.IsNotExist(err) {

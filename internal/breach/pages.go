@@ -134,9 +134,7 @@ func (s *Service) breachPage(r *http.Request, f file) (breachPage, error) {
 		p.Missing = append(p.Missing, text.T(p.Lang, "breach.field."+name))
 	}
 	slices.Reverse(p.Past)
-	for _, pu := range s.Plan().Purposes {
-		p.Purposes = append(p.Purposes, pu)
-	}
+	p.Purposes = append(p.Purposes, s.Plan().Purposes...)
 	var err error
 	p.Letters, err = countLetters(r.Context(), s.DB, f.ID)
 	return p, err
@@ -303,7 +301,7 @@ func (s *Service) fileJSON(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	h.Set("Content-Disposition", `attachment; filename="breach-`+f.Number+`.json"`)
 	h.Set("Cache-Control", "no-store")
-	w.Write(append(b, '\n')) //nolint:gosec // JSON as an attachment
+	w.Write(append(b, '\n'))
 	return nil
 }
 

@@ -163,7 +163,7 @@ func (o *offer) asks(state State) []group {
 			}
 			i++
 		}
-		if len(open.Items) > 0 && !(state.GPC && g.Purpose.Ads) {
+		if len(open.Items) > 0 && (!state.GPC || !g.Purpose.Ads) {
 			all = append(all, open)
 		}
 	}

@@ -98,8 +98,8 @@ func TestOnlyWhatChanged(t *testing.T) {
 // A purpose that is not there at the choice is asked about, also of those who said no to all others.
 func TestNewPurposeIsAsked(t *testing.T) {
 	h := newHouse(t, dbtest.Lite(t))
-	small, whole := h.plan, h.plan
-	small = parse(map[string]string{"  youtube:\n    label: {da: YouTube, en: YouTube}\n    engagement: youtube\n    purpose: show_video\n    category: preferences\n    kind: embed\n    gate: consent": "  youtube:\n    label: {da: YouTube, en: YouTube}\n    engagement: youtube\n    purpose: show_video\n    category: preferences\n    kind: embed\n    gate: none"})
+	whole := h.plan
+	small := parse(map[string]string{"  youtube:\n    label: {da: YouTube, en: YouTube}\n    engagement: youtube\n    purpose: show_video\n    category: preferences\n    kind: embed\n    gate: consent": "  youtube:\n    label: {da: YouTube, en: YouTube}\n    engagement: youtube\n    purpose: show_video\n    category: preferences\n    kind: embed\n    gate: none"})
 	h.publish(small)
 	v := h.visitor()
 	v.send(`{"do":"none"}`)

@@ -278,7 +278,7 @@ func (o *offer) decide(before State, now time.Time, do string, services []string
 		switch verb {
 		case "none":
 		case "all":
-			yes = !(before.GPC && layer != "page" && o.asked[i].Ads)
+			yes = !before.GPC || layer == "page" || !o.asked[i].Ads
 		case "some":
 			yes = named[i]
 		case "add", "allow", "remove", "refuse":

@@ -98,12 +98,12 @@ func (s *Service) mac(b []byte) []byte {
 // apart: it holds no id, and of the time only the day.
 func (s *Service) encode(o *offer, state State) string {
 	b := append([]byte{cookieFormat}, o.id[:]...)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(o.items))) //nolint:gosec // at most maxItems
+	b = binary.BigEndian.AppendUint16(b, uint16(len(o.items)))
 	all := moments(state.answers)
 	b = append(b, byte(len(all)))
 	for _, m := range all {
 		var at [8]byte
-		binary.BigEndian.PutUint64(at[:], uint64(m.at.Unix())) //nolint:gosec // after 1970
+		binary.BigEndian.PutUint64(at[:], uint64(m.at.Unix()))
 		b = append(append(append(b, at[8-timeBytes:]...), m.said...), m.on...)
 	}
 	if id, err := hex.DecodeString(state.Visitor.Reveal()); err == nil && len(id) == visitorBytes && len(state.granted) > 0 {
@@ -135,7 +135,7 @@ func (s *Service) decode(v string) (kept, bool) {
 	for range n {
 		at := binary.BigEndian.Uint64(append(make([]byte, 8-timeBytes), rest[:timeBytes]...))
 		k.moments = append(k.moments, choiceMoment{
-			at:   time.Unix(int64(at), 0).UTC(), //nolint:gosec // five bytes
+			at:   time.Unix(int64(at), 0).UTC(),
 			said: bitmap(rest[timeBytes : timeBytes+size]), on: bitmap(rest[timeBytes+size : timeBytes+2*size]),
 		})
 		rest = rest[timeBytes+2*size:]

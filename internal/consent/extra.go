@@ -124,7 +124,7 @@ func (s *Service) Share(r *http.Request, lang, to string) []byte {
 	var ways []shareWay
 	type way struct {
 		shareWay
-		Href template.URL
+		Href string
 	}
 	var all []way
 	for _, n := range shareWays(l) {
@@ -133,7 +133,7 @@ func (s *Service) Share(r *http.Request, lang, to string) []byte {
 		}
 		ways = append(ways, n)
 		href := strings.NewReplacer("{page}", url.QueryEscape(page), "{title}", "").Replace(n.Href)
-		all = append(all, way{n, template.URL(href)}) //nolint:gosec // our own address, with the page's escaped
+		all = append(all, way{n, href})
 	}
 	var script *file
 	if slices.ContainsFunc(ways, func(n shareWay) bool { return n.Href == "" }) {

@@ -111,7 +111,7 @@ func (s *Service) frame(w http.ResponseWriter, r *http.Request) error {
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "strict-origin-when-cross-origin")
 	h.Set("Cache-Control", "no-store")
-	w.Write(execute(frameTemplate, page)) //nolint:errcheck // the visitor has gone
+	w.Write(execute(frameTemplate, page))
 	return nil
 }
 

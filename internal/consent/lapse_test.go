@@ -11,12 +11,6 @@ import (
 	"github.com/tillid/tillid/internal/subject"
 )
 
-// records returns what is held about a visitor.
-func (v *visitor) records() []subject.Record {
-	v.h.t.Helper()
-	return v.h.recordsOf(v.state().Visitor)
-}
-
 func (h *house) recordsOf(visitor subject.Secret) []subject.Record {
 	h.t.Helper()
 	person, ok, err := h.Subjects.Find(h.t.Context(), h.DB, subject.Visitor, visitor)

@@ -59,7 +59,7 @@ func TestPacked(t *testing.T) {
 			t.Fatal(err)
 		}
 		if *update {
-			if err := os.WriteFile(name+".br", squeeze(source), 0o644); err != nil { //nolint:gosec // a source file
+			if err := os.WriteFile(name+".br", squeeze(source), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}

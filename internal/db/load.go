@@ -169,7 +169,7 @@ func insertTable(ctx context.Context, tx *sql.Tx, t dumpTable, rows *rowSource) 
 
 func insertText(t dumpTable, rows int) string {
 	one := ",(?" + strings.Repeat(",?", len(t.Columns)-1) + ")"
-	return `insert into ` + quoted([]string{t.Name}) + ` (` + quoted(t.Columns) + `) values ` + strings.Repeat(one, rows)[1:] //nolint:gosec // names that the catalogue had
+	return `insert into ` + quoted([]string{t.Name}) + ` (` + quoted(t.Columns) + `) values ` + strings.Repeat(one, rows)[1:]
 }
 
 // rowSource reads the rows of one table; it is a pgx.CopyFromSource.

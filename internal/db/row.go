@@ -51,41 +51,41 @@ func (w dumpWriter) object(frame byte, v any) error {
 	if err != nil {
 		return err
 	}
-	w.WriteByte(frame)
+	w.WriteByte(frame) //nolint:errcheck // Flush says so
 	w.bytes(b)
 	return nil
 }
 
 func (w dumpWriter) bytes(b []byte) {
 	var n [binary.MaxVarintLen64]byte
-	w.Write(n[:binary.PutUvarint(n[:], uint64(len(b)))])
-	w.Write(b) // a bufio.Writer keeps its first error for Flush
+	w.Write(n[:binary.PutUvarint(n[:], uint64(len(b)))]) //nolint:errcheck // Flush says so
+	w.Write(b)                                           //nolint:errcheck // a bufio.Writer keeps its first error for Flush
 }
 
 func (w dumpWriter) row(values []any) error {
-	w.WriteByte(frameRow)
+	w.WriteByte(frameRow) //nolint:errcheck // Flush says so
 	for _, v := range values {
 		switch v := v.(type) {
 		case nil:
-			w.WriteByte(valueNull)
+			w.WriteByte(valueNull) //nolint:errcheck // Flush says so
 		case int64:
 			var n [binary.MaxVarintLen64]byte
-			w.WriteByte(valueInt)
-			w.Write(n[:binary.PutVarint(n[:], v)])
+			w.WriteByte(valueInt)                  //nolint:errcheck // Flush says so
+			w.Write(n[:binary.PutVarint(n[:], v)]) //nolint:errcheck // Flush says so
 		case string:
-			w.WriteByte(valueText)
+			w.WriteByte(valueText) //nolint:errcheck // Flush says so
 			w.bytes([]byte(v))
 		case []byte:
-			w.WriteByte(valueBytes)
+			w.WriteByte(valueBytes) //nolint:errcheck // Flush says so
 			w.bytes(v)
 		case bool:
 			tag := byte(valueFalse)
 			if v {
 				tag = valueTrue
 			}
-			w.WriteByte(tag)
+			w.WriteByte(tag) //nolint:errcheck // Flush says so
 		case time.Time:
-			w.WriteByte(valueText)
+			w.WriteByte(valueText) //nolint:errcheck // Flush says so
 			w.bytes([]byte(v.UTC().Format(timeLayout)))
 		default:
 			return fmt.Errorf("dump: a value of type %T", v)

@@ -33,7 +33,7 @@ const endingSize = 22
 func endOf(content io.ReaderAt, size int64) (ending, bool) {
 	tail := make([]byte, min(size, endingSize+1<<16-1))
 	start := size - int64(len(tail))
-	if n, err := content.ReadAt(tail, start); err != nil && !(errors.Is(err, io.EOF) && n == len(tail)) {
+	if n, err := content.ReadAt(tail, start); err != nil && (!errors.Is(err, io.EOF) || n != len(tail)) {
 		return ending{}, false
 	}
 	for i := len(tail) - endingSize; i >= 0; i-- {
@@ -92,8 +92,8 @@ func checkEntries(entries []*zip.File, directory int64) error {
 		if unpacked += e.UncompressedSize64; unpacked > maxUnpacked {
 			return errPacked
 		}
-		spans = append(spans, span{from, from + int64(e.CompressedSize64)}) //nolint:gosec // not more than the file, checked below
-		if e.CompressedSize64 > uint64(directory) {                         //nolint:gosec // a size
+		spans = append(spans, span{from, from + int64(e.CompressedSize64)})
+		if e.CompressedSize64 > uint64(directory) {
 			return errPacked
 		}
 	}
@@ -145,7 +145,7 @@ func checkKind(archive *zip.Reader, kind string) error {
 	if err != nil {
 		return errFalse
 	}
-	defer r.Close() //nolint:errcheck // nothing was written
+	defer r.Close()
 	said, err := io.ReadAll(io.LimitReader(r, int64(len(media))+1))
 	if err != nil || string(said) != media {
 		return errFalse

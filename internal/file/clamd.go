@@ -49,7 +49,7 @@ func (c *Clamd) Scan(ctx context.Context, content io.Reader) error {
 	if err != nil {
 		return fmt.Errorf("reach clamd: %w", err)
 	}
-	defer conn.Close()                                          //nolint:errcheck // nothing is pending
+	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { _ = conn.Close() })() // ends a write or read that hangs
 	sendErr := send(conn, content)
 	answer, err := bufio.NewReader(io.LimitReader(conn, 4096)).ReadString(0)
@@ -75,7 +75,7 @@ func send(w io.Writer, content io.Reader) error {
 	for {
 		n, err := content.Read(piece[4:])
 		if n > 0 {
-			binary.BigEndian.PutUint32(piece, uint32(n)) //nolint:gosec // at most 32 KiB
+			binary.BigEndian.PutUint32(piece, uint32(n))
 			if _, err := w.Write(piece[:4+n]); err != nil {
 				return err
 			}

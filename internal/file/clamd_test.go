@@ -34,7 +34,7 @@ func daemon(t *testing.T) *Clamd {
 		}
 		t.Skip("clamd is missing: install clamav-daemon to run this")
 	}
-	dir, err := os.MkdirTemp("", "clamd") // a socket's path is short
+	dir, err := os.MkdirTemp("", "clamd") //nolint:usetesting // a socket's path is short
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func daemon(t *testing.T) *Clamd {
 		t.Fatal(err)
 	}
 	ended := make(chan struct{})
-	go func() { cmd.Wait(); close(ended) }() //nolint:errcheck // it is killed
+	go func() { cmd.Wait(); close(ended) }()
 	t.Cleanup(func() { stop(); <-ended })
 	for {
 		c, err := net.Dial("unix", socket)
@@ -147,8 +147,8 @@ func TestScannerFails(t *testing.T) {
 			if err != nil {
 				return
 			}
-			io.CopyN(io.Discard, c, 20) //nolint:errcheck // the peer may be gone
-			io.WriteString(c, answer)   //nolint:errcheck // as above
+			io.CopyN(io.Discard, c, 20)
+			io.WriteString(c, answer)
 			c.Close()
 		}()
 		err = (&Clamd{"tcp", l.Addr().String()}).Scan(t.Context(), strings.NewReader("text"))

@@ -149,11 +149,11 @@ func TestTakeAndGiveBack(t *testing.T) {
 			"cv.pdf": pdf(""), "lang.pdf": long, "CV.DOCX": docx(t), "brev.odt": odt(t, odtType), "brev.txt": []byte(canary + "\r\n\tæøå"),
 			"latin.txt": []byte("K\xe6re l\xe6ser"), "foto.png": picture(t, "png"), "foto.jpeg": picture(t, "jpg"),
 		} {
-			f, err := s.Take(t.Context(), key, Upload{Field: "cv", Name: name, Body: iotest.OneByteReader(bytes.NewReader(content[:min(len(content), 300)]))})
-			if err == nil && len(content) > 300 {
+			if _, err := s.Take(t.Context(), key, Upload{Field: "cv", Name: name, Body: iotest.OneByteReader(bytes.NewReader(content[:min(len(content), 300)]))}); err == nil && len(content) > 300 {
 				t.Errorf("%s: half a file is taken", name)
 			}
-			if f, err = s.Take(t.Context(), key, Upload{Field: "cv", Name: name, Body: bytes.NewReader(content)}); err != nil {
+			f, err := s.Take(t.Context(), key, Upload{Field: "cv", Name: name, Body: bytes.NewReader(content)})
+			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
 			}
@@ -198,7 +198,7 @@ func (s *store) noCanary(t *testing.T) {
 func TestRefused(t *testing.T) {
 	bomb := strings.Repeat("\x00", 30<<20)
 	overlapping := docx(t, entry{"word/a.xml", strings.Repeat("a", 1000), zip.Store})
-	stretched := bytes.Replace(overlapping, le32(1000), le32(1200), -1)
+	stretched := bytes.ReplaceAll(overlapping, le32(1000), le32(1200))
 	lying := docx(t)
 	binary.LittleEndian.PutUint16(lying[len(lying)-12:], 1) // entries, of two
 	many := make([]entry, 3000)
@@ -387,6 +387,6 @@ func FuzzDocument(f *testing.F) {
 	f.Add(docx(f))
 	f.Add(odt(f, odtType))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		checkDocument(bytes.NewReader(b), int64(len(b)), "docx") //nolint:errcheck // it must only end
+		checkDocument(bytes.NewReader(b), int64(len(b)), "docx")
 	})
 }

@@ -64,7 +64,7 @@ func (l *look) chunk(b []byte, first bool) error {
 	if l.kind == "" {
 		return errKind
 	}
-	if first && (!bytes.HasPrefix(b, []byte(magic[l.kind])) && !(l.kind == "pdf" && bytes.HasPrefix(b, []byte("%PDF-2")))) {
+	if first && !bytes.HasPrefix(b, []byte(magic[l.kind])) && (l.kind != "pdf" || !bytes.HasPrefix(b, []byte("%PDF-2"))) {
 		return errFalse
 	}
 	switch l.kind {
@@ -142,7 +142,7 @@ const (
 
 func endsWith(content io.ReaderAt, size int64, word string) bool {
 	b := make([]byte, min(size, endWindow))
-	if _, err := content.ReadAt(b, size-int64(len(b))); err != nil && err != io.EOF { //nolint:errorlint // ReadAt returns it bare
+	if _, err := content.ReadAt(b, size-int64(len(b))); err != nil && err != io.EOF {
 		return false
 	}
 	return bytes.Contains(b, []byte(word))

@@ -68,7 +68,7 @@ func (s *Service) take(w http.ResponseWriter, r *http.Request) error {
 	}
 	form, err := s.formOf(r, "")
 	if err != nil {
-		values, _ := decode(w, r, sizes{unknownFormLimit, unknownFormLimit}, noFile) //nolint:errcheck // only the token is wanted
+		values, _ := decode(w, r, sizes{unknownFormLimit, unknownFormLimit}, noFile)
 		_, err = s.formOf(r, values[tokenField])
 		return err
 	}

@@ -48,10 +48,10 @@ const (
 // patient lets a request with files take its time, as long as something arrives.
 func patient(w http.ResponseWriter, r *http.Request) {
 	c := http.NewResponseController(w)
-	until := time.Now().Add(uploadTime)
+	until := time.Now().Add(uploadTime)        //nolint:forbidigo // a connection keeps the machine's time
 	c.SetWriteDeadline(until.Add(time.Minute)) //nolint:errcheck // a connection that cannot keeps the server's own limits
 	r.Body = patientBody{r.Body, func() {
-		next := time.Now().Add(uploadPause)
+		next := time.Now().Add(uploadPause) //nolint:forbidigo // as above
 		if next.After(until) {
 			next = until
 		}

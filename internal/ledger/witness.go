@@ -62,7 +62,7 @@ func OpenWitness(dir, name string, logs []string, now func() time.Time) (*Witnes
 	if err := w.openKey(filepath.Join(dir, "witness.key"), name); err != nil {
 		return nil, err
 	}
-	b, err := os.ReadFile(w.file)
+	b, err := os.ReadFile(w.file) //nolint:gosec // the folder is whoever runs the witness's own
 	if errors.Is(err, os.ErrNotExist) {
 		return w, nil
 	}
@@ -76,7 +76,7 @@ func OpenWitness(dir, name string, logs []string, now func() time.Time) (*Witnes
 }
 
 func (w *Witness) openKey(file, name string) error {
-	b, err := os.ReadFile(file)
+	b, err := os.ReadFile(file) //nolint:gosec // the folder is whoever runs the witness's own
 	if errors.Is(err, os.ErrNotExist) {
 		if name == "" || strings.ContainsAny(name, " +\n") {
 			return fmt.Errorf("a new witness needs a name without spaces and plus, not %q", name)
@@ -238,8 +238,7 @@ func consistent(before sighting, in submission, tree tlog.Tree) *refusal {
 		return &refusal{status: http.StatusConflict, text: strconv.FormatInt(before.Size, 10), size: true}
 	}
 	bad := &refusal{status: http.StatusUnprocessableEntity, text: "The checkpoint does not extend what this witness has seen of the log."}
-	switch {
-	case in.old == 0 || in.old == tree.N:
+	if in.old == 0 || in.old == tree.N {
 		if len(in.proof) > 0 {
 			return bad
 		}
@@ -273,7 +272,7 @@ func (w *Witness) remember(origin string, s sighting) error {
 
 // line signs a checkpoint's text with the time.
 func (w *Witness) line(text string) string {
-	at := uint64(w.Now().Unix()) //nolint:gosec // after 1970
+	at := uint64(w.Now().Unix())
 	sig := binary.BigEndian.AppendUint32(nil, cosignerID(w.name, w.public()))
 	sig = binary.BigEndian.AppendUint64(sig, at)
 	sig = append(sig, ed25519.Sign(w.key, cosigned(at, text))...)
@@ -294,7 +293,7 @@ func writeDurably(name string, b []byte, mode os.FileMode) error {
 	_, err = f.Write(b)
 	err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close())
 	if err == nil {
-		err = os.Rename(f.Name(), name)
+		err = os.Rename(f.Name(), name) //nolint:gosec // the folder is whoever runs the witness's own
 	}
 	if err != nil {
 		return fmt.Errorf("write %s: %w", filepath.Base(name), err)

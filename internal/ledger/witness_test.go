@@ -38,7 +38,7 @@ func witnessProcess(t *testing.T, dir string, logs ...string) Cosigner {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() }) //nolint:errcheck // it was killed
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		if line, ok := strings.CutPrefix(lines.Text(), "witness "); ok {
@@ -63,7 +63,7 @@ func beWitness(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	fmt.Printf("witness http://%s %s\n", l.Addr(), w.Verifier())
-	t.Fatal(http.Serve(l, w)) //nolint:gosec // ends with its parent
+	t.Fatal(http.Serve(l, w))
 }
 
 // A witness in another process cosigns what extends the log, and refuses a fork

@@ -75,7 +75,7 @@ func (in *Incoming) parts(r *gomail.Reader) {
 		}
 		switch h := part.Header.(type) {
 		case *gomail.InlineHeader:
-			kind, params, _ := h.ContentType() //nolint:errcheck // an unknown kind is a file
+			kind, params, _ := h.ContentType()
 			switch {
 			case kind == "text/plain" && len(in.Text) < maxText:
 				in.Text += limited(part.Body, maxText) + "\n"
@@ -85,7 +85,7 @@ func (in *Incoming) parts(r *gomail.Reader) {
 				in.attach(params["name"], part.Body)
 			}
 		case *gomail.AttachmentHeader:
-			name, _ := h.Filename() //nolint:errcheck // without a name it is judged by none
+			name, _ := h.Filename()
 			in.attach(name, part.Body)
 		}
 	}
@@ -103,7 +103,7 @@ func (in *Incoming) attach(name string, body io.Reader) {
 }
 
 func limited(r io.Reader, n int64) string {
-	b, _ := io.ReadAll(io.LimitReader(r, n)) //nolint:errcheck // what was read is kept
+	b, _ := io.ReadAll(io.LimitReader(r, n))
 	return string(b)
 }
 

@@ -235,8 +235,9 @@ func (s *Service) carry(ctx context.Context, w work, d *deed) (func(context.Cont
 		}, nil
 	case policy.Rectification:
 		return s.carryCorrection(ctx, w)
+	default:
+		return nil, nil // access and its like are answered by the portal, a complaint by a letter
 	}
-	return nil, nil // access and its like are answered by the portal, a complaint by a letter
 }
 
 // concerned returns the records that a case is about, never the cases themselves.
@@ -258,8 +259,9 @@ func (s *Service) meant(kind policy.Right, r subject.Record) bool {
 		return p != nil && p.Basis != nil && p.Basis.Art == "6.1.a"
 	case policy.Objection:
 		return p != nil && p.Basis != nil && (p.Basis.Art == "6.1.f" || p.Basis.Art == "6.1.e")
+	default:
+		return true
 	}
-	return true
 }
 
 // carryErasure erases records for their person, also those that were restricted.

@@ -187,7 +187,7 @@ func (s *Service) postErase(w http.ResponseWriter, r *http.Request) error {
 	if what == everything {
 		http.SetCookie(w, cookie(r, "", -1))
 	}
-	http.Redirect(w, r, "/privacy/me/erased/"+string(id), http.StatusSeeOther) //nolint:gosec // G710: the id is the one that erase made
+	http.Redirect(w, r, "/privacy/me/erased/"+string(id), http.StatusSeeOther)
 	return nil
 }
 

@@ -253,6 +253,7 @@ func (s *Service) said(ctx context.Context, persons []subject.PersonID, kind pol
 		if d.Subject = v.Get("subject"); !slices.Contains(subjects(), law.Subject(d.Subject)) {
 			return d, fault.New(fault.Invalid, "Choose what the complaint is about.").In("request.subject")
 		}
+	default: // the words say it
 	}
 	return d, nil
 }

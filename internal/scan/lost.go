@@ -17,7 +17,7 @@ const maxLosses = 6 // of the browser in one scan; then it is not the pages' fau
 // ends, it returns, to be called again: the page gets a second chance, and is
 // left out after that.
 func (c *crawl) browse(ctx context.Context) error {
-	chromium, err := c.Options.open(ctx, c.guard, filepath.Join(c.Work, "profile"))
+	chromium, err := c.open(ctx, c.guard, filepath.Join(c.Work, "profile"))
 	if err != nil {
 		return err
 	}

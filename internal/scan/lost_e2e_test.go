@@ -57,7 +57,7 @@ func TestChromiumEnds(t *testing.T) {
 	})
 	kill := func(pids []int) {
 		for _, pid := range pids {
-			syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+			syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
 	mux.HandleFunc("GET /b-kill", func(http.ResponseWriter, *http.Request) { killed++; kill(chromiums(t, o.Work, false)) })

@@ -131,7 +131,7 @@ func testNightly(t *testing.T, d *db.DB) {
 		t.Error("it scans by day")
 	}
 	now = now.Add(18 * time.Hour)
-	if waiting() != 1 || waiting() != 1 {
+	if first, again := waiting(), waiting(); first != 1 || again != 1 {
 		t.Error("it does not scan at night, or more than once")
 	}
 	if err := s.keep(t.Context(), "main", s.Plan(), messy()); err != nil {

@@ -459,7 +459,7 @@ func TestPrivateStartIsRefused(t *testing.T) {
 // those that a public page asks for, cuts what is too much, and knows who was asked.
 func TestGuard(t *testing.T) {
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		io.Copy(w, io.LimitReader(zeros{}, 10<<20)) //nolint:errcheck // cut off
+		io.Copy(w, io.LimitReader(zeros{}, 10<<20))
 	}))
 	defer site.Close()
 	get := func(o Options, bytes int64, address string) (int, int64, error) {

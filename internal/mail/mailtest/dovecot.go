@@ -70,13 +70,13 @@ func Dovecot(tb testing.TB) (address string) {
 		}
 		tb.Skip("dovecot is missing: install dovecot-imapd to run this")
 	}
-	dir, err := os.MkdirTemp("", "dovecot") // a socket's path is short
+	dir, err := os.MkdirTemp("", "dovecot") //nolint:usetesting // a socket's path is short
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { os.RemoveAll(dir) })
 	for _, sub := range []string{"", "mail", "home", "run", "state"} {
-		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o755); err != nil { //nolint:gosec // the mail user goes through
 			tb.Fatal(err)
 		}
 	}
@@ -88,7 +88,7 @@ func Dovecot(tb testing.TB) (address string) {
 	if own.Uid == "0" {
 		internal, login, mail, group = "dovecot", "dovenull", "mail", "dovecot"
 		for sub, mode := range map[string]os.FileMode{"": 0o755, "mail": 0o777, "home": 0o777} {
-			if err := os.Chmod(filepath.Join(dir, sub), mode); err != nil { //nolint:gosec // the mail user writes there
+			if err := os.Chmod(filepath.Join(dir, sub), mode); err != nil {
 				tb.Fatal(err)
 			}
 		}
@@ -108,7 +108,7 @@ func freePort(tb testing.TB) int {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close() //nolint:errcheck // only the number is wanted
+	defer l.Close()
 	return l.Addr().(*net.TCPAddr).Port
 }
 
@@ -116,7 +116,7 @@ func start(tb testing.TB, program, file string, port int) {
 	tb.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(tb.Context()))
 	out := &bytes.Buffer{}
-	cmd := exec.CommandContext(ctx, program, "-F", "-c", file)
+	cmd := exec.CommandContext(ctx, program, "-F", "-c", file) //nolint:gosec // the installed program
 	cmd.Stderr = out
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	if err := cmd.Start(); err != nil {
@@ -133,7 +133,7 @@ func start(tb testing.TB, program, file string, port int) {
 	for {
 		c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port)) //nolint:noctx // loopback
 		if err == nil {
-			c.Close() //nolint:errcheck // it only had to open
+			c.Close()
 			return
 		}
 		select {
