@@ -303,7 +303,7 @@ func TestParties(t *testing.T) {
 			t.Fatalf("%d cards, %d let in", cards.Length(), cards.Find(".badge").Length())
 		}
 		youtube := cards.FilterFunction(func(_ int, s *goquery.Selection) bool { return strings.Contains(s.Find("h3").Text(), "YouTube") }).Text()
-		for _, say := range []string{"Google Ireland Limited", "IE", "US", "Play videos from YouTube", "22 Nov 2026", first, "Ends by itself"} {
+		for _, say := range []string{"Google Ireland Limited", "(Ireland)", "United States", "Play videos from YouTube", "22 Nov 2026", first, "Ends by itself"} {
 			if !strings.Contains(youtube, say) {
 				t.Errorf("YouTube does not say %q: %s", say, youtube)
 			}

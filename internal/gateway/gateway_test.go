@@ -17,6 +17,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,14 +44,14 @@ type rig struct {
 	now      time.Time
 	services []string
 	purposes []string
-	asked    *http.Request // the last request that reached the site
+	asked    atomic.Pointer[http.Request] // the last request that reached the site
 }
 
 func newRig(t testing.TB, mode string, site http.HandlerFunc) *rig {
 	t.Helper()
 	g := &rig{t: t, now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		g.asked = r
+		g.asked.Store(r)
 		site(w, r)
 	}))
 	t.Cleanup(upstream.Close)
@@ -407,18 +408,18 @@ func TestWhatTheSiteIsTold(t *testing.T) {
 		"Cookie": "a=1; b=2", "X-Forwarded-For": "203.0.113.7", "X-Forwarded-Host": siteHost, "X-Forwarded-Proto": "https", "X-Secret": "",
 	}
 	for name, v := range want {
-		if got := g.asked.Header.Get(name); got != v {
+		if got := g.asked.Load().Header.Get(name); got != v {
 			t.Errorf("%s is %q, want %q", name, got, v)
 		}
 	}
-	if g.asked.Host != siteHost || g.asked.URL.String() != "/x?q=1" {
-		t.Errorf("asked for %s %s", g.asked.Host, g.asked.URL)
+	if g.asked.Load().Host != siteHost || g.asked.Load().URL.String() != "/x?q=1" {
+		t.Errorf("asked for %s %s", g.asked.Load().Host, g.asked.Load().URL)
 	}
 	if at := resp.Header.Get("Location"); at != "/next?a=b" {
 		t.Errorf("redirects to %s", at)
 	}
 	g.get("/", "Cookie", "tillid_choice=secret")
-	if _, there := g.asked.Header["Cookie"]; there {
+	if _, there := g.asked.Load().Header["Cookie"]; there {
 		t.Error("an empty Cookie header is sent")
 	}
 }
@@ -429,7 +430,7 @@ func TestOurs(t *testing.T) {
 		"/privacy": true, "/privacy/choices": true, "/_tillid/x": true, "//privacy": true, "/a/../privacy/me": true, "/%70rivacy": true, "/./_tillid/": true,
 		"/.well-known/gpc.json": true, "/.well-known/other": false, "/privacypolicy": false, "/about/privacy": false, "/": false, "/_tillidx": false,
 	} {
-		g.asked = nil
+		g.asked.Store(nil)
 		r := httptest.NewRequest("GET", "http://"+siteHost+"/", nil)
 		u, err := url.Parse("http://" + siteHost + path)
 		if err != nil {
@@ -439,7 +440,7 @@ func TestOurs(t *testing.T) {
 			r.URL = &url.URL{Path: path}
 		}
 		resp := g.do(r)
-		if reached := g.asked != nil; reached == ours || ours && resp.StatusCode != 404 {
+		if reached := g.asked.Load() != nil; reached == ours || ours && resp.StatusCode != 404 {
 			t.Errorf("%s: reached the site %v, %d", path, reached, resp.StatusCode)
 		}
 	}

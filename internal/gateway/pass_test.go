@@ -233,7 +233,7 @@ func TestPageOfAnySize(t *testing.T) {
 	read("/small") // connections and pools are there
 	before := allocated()
 	n := read("/large")
-	if grown := allocated() - before; n < 100<<20 || grown > 256<<10 {
+	if grown := allocated() - before; n < 100<<20 || grown > pageMemory {
 		t.Errorf("%d KB were allocated while a page of %d MB passed", grown>>10, n>>20)
 	} else {
 		t.Logf("%d KB were allocated while a page of %d MB passed", grown>>10, n>>20)
@@ -279,7 +279,7 @@ func TestMemoryOfRequests(t *testing.T) {
 		}
 	}
 	each := (held() - before) / pages
-	if each > 256<<10 {
+	if each > requestMemory {
 		t.Errorf("a request holds %d KB", each>>10)
 	}
 	t.Logf("a request holds %d KB", each>>10)
