@@ -24,8 +24,11 @@ func (s *Service) digest(ctx context.Context) error {
 		return nil
 	}
 	waiting, err := s.Waiting(ctx)
-	if err != nil {
+	if err != nil || len(waiting) == 0 {
 		return err
+	}
+	if sent, err := sentToday(ctx, s.DB, now.Format(time.DateOnly)); err != nil || sent {
+		return err // before a key is made that nobody would need
 	}
 	key, err := s.Mail.Prepare(ctx)
 	if err != nil {
@@ -33,7 +36,7 @@ func (s *Service) digest(ctx context.Context) error {
 	}
 	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
 		first, err := firstToday(ctx, tx, now.Format(time.DateOnly))
-		if err != nil || !first || len(waiting) == 0 {
+		if err != nil || !first {
 			return err
 		}
 		m := s.digestMail(waiting, plan.Languages[0])
@@ -60,6 +63,14 @@ func (s *Service) digestMail(waiting []Waiting, l text.Lang) mail.Message {
 		blocks = append(blocks, mail.Block{Link: "https://" + hosts[0] + "/requests"})
 	}
 	return m.Write(mail.Letter{Lang: l, Brand: s.Plan().Controller.LegalName, Blocks: blocks})
+}
+
+func sentToday(ctx context.Context, q db.Queryer, day string) (bool, error) {
+	var n int
+	if err := q.QueryRow(ctx, `select count(*) from rights_digest where day = $1`, day).Scan(&n); err != nil {
+		return false, fmt.Errorf("find digest: %w", err)
+	}
+	return n > 0, nil
 }
 
 // firstToday notes that the letter of a day is sent; false when it was sent before.
