@@ -126,3 +126,16 @@ func TestWait(t *testing.T) {
 		}
 	}
 }
+
+// A caller's own key holds whenever the same comes again, also after a long outage.
+func TestOwnKeyHoldsForLong(t *testing.T) {
+	h := newHouse(t, lite(t))
+	send := func() int {
+		return h.post("/_tillid/forms/contact", "application/json", `{"name":"A","email":"a@example.dk","message":"Hej"}`, "Idempotency-Key", "k1").Code
+	}
+	first := send()
+	h.pass(11 * time.Minute)
+	if again := send(); first != 201 || again != 200 || h.count(t, "enquiry") != 1 {
+		t.Errorf("%d, then %d: %d enquiries", first, again, h.count(t, "enquiry"))
+	}
+}

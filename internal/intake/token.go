@@ -88,10 +88,13 @@ func (s *Service) suspicion(in submission) string {
 }
 
 // idempotencyKey is the same for two posts of the same content from the same
-// rendering. Without a token, for the same content within ten minutes or so.
+// rendering, or with the same key of the caller's own, whenever they come. With neither,
+// for the same content within ten minutes or so.
 func (s *Service) idempotencyKey(in submission) string {
 	once := "token:" + in.rendered.nonce
-	if !in.rendered.valid || s.Now().Sub(in.rendered.at) > tokenLife {
+	if in.key != "" {
+		once = "key"
+	} else if !in.rendered.valid || s.Now().Sub(in.rendered.at) > tokenLife {
 		once = "time:" + s.Now().UTC().Truncate(repeatWithin).Format(time.RFC3339)
 	}
 	parts := []string{"idempotency", in.form.ID, once, in.key}
