@@ -8,7 +8,6 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"html/template"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -43,20 +42,8 @@ func (s *Service) frameMAC(service, player string) string {
 // plays reports whether a service may show the page at an address in a frame.
 func plays(svc *policy.Service, u *url.URL) bool {
 	return slices.ContainsFunc(svc.Hosts.Frame, func(source string) bool {
-		scheme, rest, ok := strings.Cut(source, "://")
-		if !ok {
-			scheme, rest = "", source
-		}
-		host, path, _ := strings.Cut(rest, "/")
-		name, port := host, ""
-		if h, p, err := net.SplitHostPort(host); err == nil {
-			name, port = h, p
-		}
-		below, wild := strings.CutPrefix(name, "*")
-		fits := u.Hostname() == name || wild && strings.HasSuffix(u.Hostname(), below)
-		path = "/" + path
-		return fits && (scheme == "" || scheme == u.Scheme) && (port == "" || port == "*" || port == u.Port()) &&
-			(u.EscapedPath() == path || strings.HasSuffix(path, "/") && strings.HasPrefix(u.EscapedPath(), path))
+		s := policy.ParseSource(source)
+		return (s.Scheme == "" || s.Scheme == u.Scheme) && s.MatchesHost(u) && s.HasPath(u.EscapedPath())
 	})
 }
 

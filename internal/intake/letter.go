@@ -149,8 +149,8 @@ func (s *Service) begin(ctx context.Context, form *policy.Form, in mail.Incoming
 		idem: hex.EncodeToString(s.mac("letter", string(in.Digest[:]))),
 	}
 	all := body(in, refused)
-	long := field(form, "long_text")
-	if long == nil || field(form, "email") == nil {
+	long, email := fieldWhere(form, ofType("long_text")), fieldWhere(form, ofType("email"))
+	if long == nil || email == nil {
 		return fault.New(fault.Conflict, "The form with a mailbox has no field for the address, or none for the text.").In("intake.no_letter_fields")
 	}
 	if n := maxLength(*long); utf8.RuneCountInString(all) > n {
@@ -161,8 +161,8 @@ func (s *Service) begin(ctx context.Context, form *policy.Form, in mail.Incoming
 		out.files = append(out.files, whole)
 		all = cut(all, n)
 	}
-	out.answers = []answer{{field(form, "email").Name, strings.TrimSpace(in.From)}, {long.Name, all}}
-	if name := nameField(form); name != nil && strings.TrimSpace(in.Name) != "" {
+	out.answers = []answer{{email.Name, strings.TrimSpace(in.From)}, {long.Name, all}}
+	if name := fieldWhere(form, func(f policy.Field) bool { return autocomplete(f) == "name" }); name != nil && strings.TrimSpace(in.Name) != "" {
 		out.answers = append(out.answers, answer{name.Name, cut(printable(in.Name), maxLength(*name))})
 	}
 	_, err = s.submit(ctx, out)
@@ -225,20 +225,17 @@ func cut(s string, runes int) string {
 	return string([]rune(s)[:runes-1]) + "…"
 }
 
-func field(form *policy.Form, kind string) *policy.Field {
-	i := slices.IndexFunc(form.Fields, func(f policy.Field) bool { return f.Type == kind })
+// fieldWhere is the first field of a form that fits, or nil.
+func fieldWhere(form *policy.Form, fits func(policy.Field) bool) *policy.Field {
+	i := slices.IndexFunc(form.Fields, fits)
 	if i < 0 {
 		return nil
 	}
 	return &form.Fields[i]
 }
 
-func nameField(form *policy.Form) *policy.Field {
-	i := slices.IndexFunc(form.Fields, func(f policy.Field) bool { return autocomplete(f) == "name" })
-	if i < 0 {
-		return nil
-	}
-	return &form.Fields[i]
+func ofType(kind string) func(policy.Field) bool {
+	return func(f policy.Field) bool { return f.Type == kind }
 }
 
 // box is the periodic reading of the mailbox, where there is one.

@@ -70,15 +70,11 @@ func (b patientBody) Read(p []byte) (int, error) {
 }
 
 func takesFiles(form *policy.Form) bool {
-	return slices.ContainsFunc(form.Fields, func(f policy.Field) bool { return f.Type == "file" })
+	return slices.ContainsFunc(form.Fields, ofType("file"))
 }
 
 func fileField(form *policy.Form, name string) *policy.Field {
-	i := slices.IndexFunc(form.Fields, func(f policy.Field) bool { return f.Type == "file" && f.Name == name })
-	if i < 0 {
-		return nil
-	}
-	return &form.Fields[i]
+	return fieldWhere(form, func(f policy.Field) bool { return f.Type == "file" && f.Name == name })
 }
 
 // maxFiles is how many files a field takes.
