@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,7 +17,8 @@ type pair struct {
 	addr          string
 	before, after *http.Server
 	entrance      *entrance
-	kept          []net.Conn
+	restart       Restart
+	kept          chan string // the clients whose connections were kept
 }
 
 func serveBefore(t *testing.T, h http.HandlerFunc) *pair {
@@ -25,7 +27,8 @@ func serveBefore(t *testing.T, h http.HandlerFunc) *pair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &pair{addr: l.Addr().String(), entrance: newEntrance(l, nil)}
+	p := &pair{addr: l.Addr().String(), entrance: newEntrance(l, nil), kept: make(chan string, 20)}
+	p.restart.ready.Store(true)
 	p.before = Limits{}.server(h, slog.New(slog.DiscardHandler))
 	p.before.ConnState = p.entrance.state
 	go p.before.Serve(p.entrance)
@@ -37,12 +40,8 @@ func serveBefore(t *testing.T, h http.HandlerFunc) *pair {
 func (p *pair) leave(t *testing.T) {
 	t.Helper()
 	p.entrance.shut(t.Context(), func(c *net.TCPConn) {
-		if f, err := c.File(); err == nil {
-			defer f.Close()
-			if kept, err := net.FileConn(f); err == nil {
-				p.kept = append(p.kept, kept)
-			}
-		}
+		p.restart.keep(c)
+		p.kept <- c.RemoteAddr().String()
 	})
 	if err := p.before.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -56,7 +55,15 @@ func (p *pair) follow(t *testing.T, h http.HandlerFunc) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := newEntrance(l, p.kept)
+	var resting []net.Conn
+	for _, f := range p.restart.resting {
+		c, err := net.FileConn(f)
+		if err := errors.Join(err, f.Close()); err != nil {
+			t.Fatal(err)
+		}
+		resting = append(resting, c)
+	}
+	e := newEntrance(l, resting)
 	p.after = Limits{}.server(h, slog.New(slog.DiscardHandler))
 	p.after.ConnState = e.state
 	go p.after.Serve(e)
@@ -138,6 +145,8 @@ func TestRestingConnections(t *testing.T) {
 	twice.wants("before")
 	finish <- struct{}{}
 	slow.wants("before")
+	for <-p.kept != used.LocalAddr().String() { //nolint:revive // until it rests
+	}
 	used.write(asked) // while nobody serves
 	<-left
 	p.follow(t, says("after"))
