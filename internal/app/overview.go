@@ -47,12 +47,7 @@ func (h *House) overview(ctx context.Context, l text.Lang) (staff.Overview, erro
 	if err != nil {
 		return o, err
 	}
-	add := func(f *staff.Figure, id string, n int, path string) {
-		if n > 0 {
-			f.Count += n
-			f.Lines = append(f.Lines, staff.Line{Label: text.T(l, id, "Count", n), Count: n, Path: path})
-		}
-	}
+	add := func(f *staff.Figure, id string, n int, path string) { count(l, f, id, n, path) }
 	add(&o.Kept, "app.overview.erased", erased.Erased, "/erasures")
 	add(&o.Kept, "app.overview.held", max(0, held.Records-held.Overdue-held.DueSoon), "/retention?days=36500")
 	add(&o.Due, "app.overview.due_soon", held.DueSoon, "/retention?days=7")
@@ -64,6 +59,14 @@ func (h *House) overview(ctx context.Context, l text.Lang) (staff.Overview, erro
 		o.Deleted = []staff.Line{{Label: text.T(l, "app.overview.erased", "Count", erased.Erased), Count: erased.Erased, Path: "/erasures"}}
 	}
 	return o, h.overviewRest(ctx, l, &o)
+}
+
+// count adds what there is n of to a figure.
+func count(l text.Lang, f *staff.Figure, id string, n int, path string) {
+	if n > 0 {
+		f.Count += n
+		f.Lines = append(f.Lines, staff.Line{Label: text.T(l, id, "Count", n), Count: n, Path: path})
+	}
 }
 
 func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview) error {
@@ -82,6 +85,9 @@ func (h *House) overviewRest(ctx context.Context, l text.Lang, o *staff.Overview
 		o.Drift = append(o.Drift, staff.Line{Label: text.T(l, "app.overview.scan", "Count", scanned), Count: scanned, Path: "/scan"})
 	}
 	o.Alarms = h.alarms(ctx, l)
+	if err := h.openBreaches(ctx, l, o); err != nil {
+		return err
+	}
 	if err := h.openRequests(ctx, l, o); err != nil {
 		return err
 	}
@@ -102,16 +108,6 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 		what, do := web.Say(l, p)
 		list = append(list, staff.Alarm{What: what, Do: do, Path: whereToMend(p)})
 	}
-	running, err := h.breach.Running(ctx)
-	if err != nil {
-		h.Log.ErrorContext(ctx, "breaches cannot be read", "err", err)
-	}
-	for _, b := range running {
-		list = append(list, staff.Alarm{
-			What: text.T(l, "breach.alarm", "Number", b.Number, "Date", text.Moment(l, b.Deadline.In(h.Plan().Loc))),
-			Do:   text.T(l, "breach.alarm.do"), Path: "/breaches/" + b.ID,
-		})
-	}
 	for _, lang := range h.Plan().Languages {
 		if !text.Reviewed(lang) {
 			list = append(list, staff.Alarm{
@@ -123,6 +119,23 @@ func (h *House) alarms(ctx context.Context, l text.Lang) []staff.Alarm {
 	return list
 }
 
+// openBreaches are alarms, each with its deadline, and a promise broken when that has passed.
+func (h *House) openBreaches(ctx context.Context, l text.Lang, o *staff.Overview) error {
+	running, err := h.breach.Running(ctx)
+	late := 0
+	for _, b := range running {
+		o.Alarms = append(o.Alarms, staff.Alarm{
+			What: text.T(l, "breach.alarm", "Number", b.Number, "Date", text.Moment(l, b.Deadline.In(h.Plan().Loc))),
+			Do:   text.T(l, "breach.alarm.do"), Path: "/breaches/" + b.ID,
+		})
+		if h.Now().After(b.Deadline) {
+			late++
+		}
+	}
+	count(l, &o.Broken, "app.overview.breaches_late", late, "/breaches")
+	return err
+}
+
 // openRequests lists people's requests that are not yet answered: the cases that staff
 // decide, and what people erased themselves and a processor still holds.
 func (h *House) openRequests(ctx context.Context, l text.Lang, o *staff.Overview) error {
@@ -130,11 +143,20 @@ func (h *House) openRequests(ctx context.Context, l text.Lang, o *staff.Overview
 	if err != nil {
 		return err
 	}
+	soon, late := 0, 0
 	for _, w := range waiting {
+		switch {
+		case w.Overdue:
+			late++
+		case w.Days >= 0 && w.Days < 7:
+			soon++
+		}
 		o.Requests = append(o.Requests, staff.Deadline{
 			Label: text.T(l, "request.kind."+string(w.Kind)) + " " + w.Number, Path: "/requests/" + w.ID, Days: w.Days, Due: w.Due,
 		})
 	}
+	count(l, &o.Due, "app.overview.requests_due", soon, "/requests")
+	count(l, &o.Broken, "app.overview.requests_late", late, "/requests")
 	cases, err := h.erase.Cases(ctx, 200)
 	if err != nil {
 		return err

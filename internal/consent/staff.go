@@ -1,12 +1,12 @@
 package consent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/tillid/tillid/internal/text"
@@ -47,7 +47,7 @@ type Banner struct {
 }
 
 type langRate struct {
-	Lang                            string
+	Lang                            text.Lang
 	All, None, Some, Withdrawn, Sum int
 	Ignored                         int  // banners without an answer
 	Few                             bool // too few answers to show how they fall
@@ -62,9 +62,10 @@ type purposeRate struct {
 }
 
 type recentChoice struct {
-	Kind, Lang, Layer, Leaf string
-	At                      time.Time
-	Granted                 string
+	Kind, Layer, Leaf string
+	Lang              text.Lang
+	At                time.Time
+	Granted           string
 }
 
 const ratesOver = 30 // days
@@ -94,7 +95,7 @@ func (s *Service) consentPage(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, c := range recent {
 		page.Recent = append(page.Recent, recentChoice{
-			Kind: c.kind, Lang: c.lang, Layer: c.layer, Leaf: c.leaf, At: c.at.Time, Granted: o.names(items(c.granted), page.Lang),
+			Kind: c.kind, Lang: text.Lang(c.lang), Layer: c.layer, Leaf: c.leaf, At: c.at.Time, Granted: o.names(items(c.granted), page.Lang),
 		})
 	}
 	return web.Render(w, http.StatusOK, pages, "consent", web.Backoffice, page)
@@ -117,14 +118,14 @@ func (s *Service) addIgnored(ctx context.Context, page *consentPage) error {
 	}
 	total := 0
 	for lang, shown := range byLang {
-		i := slices.IndexFunc(page.ByLang, func(l langRate) bool { return l.Lang == lang })
+		i := slices.IndexFunc(page.ByLang, func(l langRate) bool { return l.Lang == text.Lang(lang) })
 		if i < 0 {
-			i, page.ByLang = len(page.ByLang), append(page.ByLang, langRate{Lang: lang})
+			i, page.ByLang = len(page.ByLang), append(page.ByLang, langRate{Lang: text.Lang(lang)})
 		}
 		page.ByLang[i].Ignored = max(0, shown-answered[lang])
 		total += page.ByLang[i].Ignored
 	}
-	slices.SortFunc(page.ByLang, func(a, b langRate) int { return strings.Compare(a.Lang, b.Lang) })
+	slices.SortFunc(page.ByLang, func(a, b langRate) int { return cmp.Compare(a.Lang, b.Lang) })
 	for i := range page.ByLang {
 		page.ByLang[i].Few = page.ByLang[i].Sum < fewAnswers
 	}
@@ -176,9 +177,9 @@ func (o *offer) rates(counts []answers) (langs []langRate, purposes []purposeRat
 		purposes = append(purposes, purposeRate{Label: g.Purpose.Label})
 	}
 	for _, a := range counts {
-		i := slices.IndexFunc(langs, func(l langRate) bool { return l.Lang == a.lang })
+		i := slices.IndexFunc(langs, func(l langRate) bool { return l.Lang == text.Lang(a.lang) })
 		if i < 0 {
-			i, langs = len(langs), append(langs, langRate{Lang: a.lang})
+			i, langs = len(langs), append(langs, langRate{Lang: text.Lang(a.lang)})
 		}
 		granted := items(a.granted)
 		l := &langs[i]
