@@ -1,12 +1,12 @@
+//# allFunctionsCalledOnLoad
 // Tillid: asks what may be loaded, opens and shuts gates, tells tags what was said.
-// What a page may load is decided by the server, by Content-Security-Policy. Without
-// an answer from it nothing is granted. No other host is contacted, no markup is
-// parsed, nothing is stored.
+// The server decides, by Content-Security-Policy: without its answer nothing is
+// granted. No other host is contacted, no markup is parsed, nothing is stored.
 (function () {
   "use strict";
   var doc = document, win = window, root = doc.documentElement;
   var script = doc.currentScript;
-  var address = script && script.src ? script.src.replace(/t\.js.*$/, "") : "/_tillid/";
+  var address = script && script.src ? new URL(".", script.src).href : "/_tillid/";
   var set = {}, banner, opener, back, watched, moreLoaded, line = Promise.resolve(), last = {};
   var gpc = navigator.globalPrivacyControl === true, kinds = ["preferences", "statistics", "marketing"];
   function nothing() {}
@@ -17,7 +17,7 @@
 
   function el(name, attributes, children) {
     var e = doc.createElement(name);
-    Object.keys(attributes).forEach(function (k) { e.setAttribute(k, attributes[k]); });
+    for (var k in attributes) e.setAttribute(k, attributes[k]);
     e.append.apply(e, children);
     return e;
   }
@@ -87,7 +87,7 @@
     });
   }
 
-  // trusted vouches, where a site has Trusted Types, for what stands in its own page.
+  // trusted vouches, for Trusted Types, for what stands in the page.
   var policy;
   function trusted(kind, value) {
     policy = policy || attempt(function () { return trustedTypes.createPolicy("tillid", { createScript: String, createScriptURL: String }); });
@@ -195,7 +195,7 @@
     });
   }
 
-  // A frame that has been clicked into may play something that cannot be put back.
+  // A frame that was clicked into may play.
   var playing = false;
   win.addEventListener("blur", function () {
     if (doc.activeElement && doc.activeElement.nodeName === "IFRAME") playing = true;
@@ -251,7 +251,7 @@
     ]);
   }
 
-  // second shows every purpose and service; the choices page does when that fails.
+  // second shows every service; the choices page does when that fails.
   function second() {
     return more().then(function (m) { return m.second(); }).catch(function () { location.href = set.choices || "/privacy/choices"; });
   }
@@ -264,8 +264,7 @@
     if (inside && opener) opener.focus(), back.focus(); // the second where it can
   }
 
-  // entry puts the permanent way to the choices into the page's footer, or into a
-  // corner where there is none; with it, the one click that withdraws.
+  // entry puts the way to the choices, and the click that withdraws, into the footer or a corner.
   function entry() {
     var old = doc.querySelector(".tillid-entry"), footer = all("body > footer, body > * > footer, [role=contentinfo]").pop();
     if (old) old.remove();
@@ -319,7 +318,7 @@
     var names = event ? [event] : [];
     if (event === "OnConsentReady") names.push(set.state ? "OnAccept" : "OnDecline");
     names.forEach(function (name) {
-      win.dispatchEvent(new Event("Cookiebot" + name));
+      win.dispatchEvent(new CustomEvent("Cookiebot" + name));
       var f = win["CookiebotCallback_" + name];
       if (typeof f === "function") attempt(f);
     });
@@ -358,7 +357,8 @@
     win.addEventListener("pageshow", function (e) {
       if (e.persisted) load().then(function (s) { if (s.state !== set.state) location.reload(); }).catch(function () { location.reload(); });
     });
-    if (set.refused || attempt(function () { return sessionStorage.getItem("tillid_page"); })) {
+    // Only a reload can have kept something; to look makes a page wait.
+    if (set.refused || performance.navigation.type === 1) {
       more().then(function (m) { m.restore(); return set.refused && m.clear(set.refused); }).catch(nothing);
     }
     tell("ready", { granted: granted() });

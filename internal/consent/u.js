@@ -26,6 +26,7 @@ export default function (t) {
   }
 
   function keep(proof) {
+    setTimeout(drop, 6e4); // where the visitor stays after all
     attempt(function () {
       var list = fields();
       sessionStorage.setItem(kept, JSON.stringify({
@@ -37,11 +38,12 @@ export default function (t) {
     });
   }
 
+  function drop() { attempt(function () { sessionStorage.removeItem(kept); }); }
   function restore() { attempt(putBack); }
 
   function putBack() {
     var k = attempt(function () { return JSON.parse(sessionStorage.getItem(kept)); });
-    attempt(function () { sessionStorage.removeItem(kept); });
+    drop();
     if (!k || k.url !== location.href || !(Date.now() - k.at < 6e4)) return;
     if (k.proof) receipt(k.proof);
     var list = fields(), media = all("video,audio");
