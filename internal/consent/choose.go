@@ -114,16 +114,20 @@ func newVisitor() subject.Secret {
 }
 
 // keepRefusal keeps a no of somebody who never said yes. Nobody is concerned.
-func (s *Service) keepRefusal(ctx context.Context, o *offer, c choice, out outcome) (p ledger.Promise, err error) {
+func (s *Service) keepRefusal(ctx context.Context, o *offer, c choice, out outcome) (ledger.Promise, error) {
 	row := newRow(o, c, out, db.NewID())
-	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
+	var leaf ledger.Appended
+	err := s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		if err := insertChoice(ctx, tx, row); err != nil {
 			return err
 		}
-		p, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, nil))
+		leaf, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, nil))
 		return err
 	})
-	return p, err
+	if err != nil {
+		return ledger.Promise{}, err
+	}
+	return s.Ledger.Signer.Promise(leaf)
 }
 
 // keepConsent keeps a yes, or the withdrawal of one: its key first, then record,
@@ -153,6 +157,7 @@ func (s *Service) keepConsent(ctx context.Context, o *offer, before State, c cho
 	rand.Read(nonce)
 	row := newRow(o, c, out, id)
 	row.sealed = keys[0].Seal(subject.Place{Table: "choice", Row: id, Column: "sealed"}, nonce)
+	var leaf ledger.Appended
 	err = s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) (err error) {
 		person, err := s.person(ctx, tx, visitor, before.Visitor)
 		if err != nil {
@@ -169,10 +174,13 @@ func (s *Service) keepConsent(ctx context.Context, o *offer, before State, c cho
 		if err := insertChoice(ctx, tx, row); err != nil {
 			return err
 		}
-		p, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, ledger.Commit(nonce, string(person))))
+		leaf, err = s.Ledger.Append(ctx, tx, s.leaf(o, c, out, ledger.Commit(nonce, string(person))))
 		return err
 	})
-	return p, err
+	if err != nil {
+		return p, err
+	}
+	return s.Ledger.Signer.Promise(leaf)
 }
 
 // person returns who chooses: somebody new, or whom the cookie names.

@@ -70,7 +70,7 @@ func (s *Service) Dossier(ctx context.Context, leafID string) (*Dossier, error) 
 		Format: DossierFormat, Made: s.Now().UTC(), Leaf: entry.Leaf, Index: entry.Index, Verifier: s.Ledger.Signer.Verifier(),
 		Version: DossierVersion{Hash: entry.Version}, Declaration: []Extract{}, CannotShow: []string{limitOneHouse},
 	}
-	if d.Promise, err = s.Ledger.Promise(ctx, leafID); err != nil {
+	if d.Promise, err = s.Ledger.PromiseOf(ctx, leafID); err != nil {
 		return nil, err
 	}
 	if d.Proof, err = s.Ledger.Prove(ctx, leafID); err != nil && !errors.Is(err, ledger.ErrWaiting) {

@@ -90,7 +90,7 @@ func errNoReceipt() error {
 
 func (s *Service) evidence(ctx context.Context, leafID string) (e Evidence, err error) {
 	e.Verifier = s.Ledger.Signer.Verifier()
-	if e.Promise, err = s.Ledger.Promise(ctx, leafID); err != nil {
+	if e.Promise, err = s.Ledger.PromiseOf(ctx, leafID); err != nil {
 		return e, err
 	}
 	if e.Proof, err = s.Ledger.Prove(ctx, leafID); errors.Is(err, ledger.ErrWaiting) {

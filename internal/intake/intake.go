@@ -205,10 +205,14 @@ func (s *Service) insert(ctx context.Context, tx *db.Tx, e enquiry, in submissio
 	if err != nil {
 		return e, err
 	}
-	if e.Promise, err = s.Ledger.Append(ctx, tx, leafOf(record, e, in, nonce)); err != nil {
+	leaf, err := s.Ledger.Append(ctx, tx, leafOf(record, e, in, nonce))
+	if err != nil {
 		return e, err
 	}
-	e.Leaf = e.Promise.LeafID
+	if e.Promise, err = s.Ledger.Signer.Promise(leaf); err != nil { // its code stands in the receipt
+		return e, err
+	}
+	e.Leaf = leaf.LeafID
 	stored, err := insertEnquiry(ctx, tx, e)
 	if err != nil {
 		return e, err

@@ -102,7 +102,7 @@ func appendUntilKilled(t *testing.T, dsn, skey string) {
 	for range 4 {
 		go func() {
 			for {
-				var p Promise
+				var p Appended
 				err := d.Do(t.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
 					p, err = l.Append(ctx, tx, Leaf{Kind: "test"})
 					return err

@@ -56,9 +56,9 @@ type Log struct {
 	self holder
 }
 
-// Append inserts a leaf, unnumbered, in tx and returns the signed promise.
+// Append inserts a leaf, unnumbered, in tx and returns what Promise signs.
 // ID and At are filled in when empty; At is kept to the millisecond.
-func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) (Promise, error) {
+func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) (Appended, error) {
 	if leaf.ID == "" {
 		leaf.ID = db.NewID()
 	}
@@ -68,18 +68,14 @@ func (l *Log) Append(ctx context.Context, tx *db.Tx, leaf Leaf) (Promise, error)
 	leaf.At = leaf.At.UTC().Truncate(time.Millisecond)
 	body, err := leaf.bytes()
 	if err != nil {
-		return Promise{}, fmt.Errorf("append leaf: %w", err)
+		return Appended{}, fmt.Errorf("append leaf: %w", err)
 	}
 	hash := tlog.RecordHash(body)
-	p, err := l.Signer.promise(leaf.ID, hash)
-	if err != nil {
-		return Promise{}, fmt.Errorf("append leaf: %w", err)
-	}
 	if err := insertLeaf(ctx, tx, leaf, body, hash); err != nil {
-		return Promise{}, fmt.Errorf("append leaf: %w", err)
+		return Appended{}, fmt.Errorf("append leaf: %w", err)
 	}
 	tx.Ring(bell)
-	return p, nil
+	return Appended{leaf.ID, hash}, nil
 }
 
 // bytes returns the canonical JSON of the leaf: fields in the order of the

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,11 +38,13 @@ func newLog(tb testing.TB, d *db.DB) *Log {
 
 func appendLeaf(tb testing.TB, l *Log, leaf Leaf) Promise {
 	tb.Helper()
-	var p Promise
+	var a Appended
 	err := l.DB.Do(tb.Context(), func(ctx context.Context, tx *db.Tx) (err error) {
-		p, err = l.Append(ctx, tx, leaf)
+		a, err = l.Append(ctx, tx, leaf)
 		return err
 	})
+	p, bad := l.Signer.Promise(a)
+	err = errors.Join(err, bad)
 	if err != nil {
 		tb.Fatal(err)
 	}

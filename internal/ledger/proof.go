@@ -66,8 +66,8 @@ func (l *Log) Leaf(ctx context.Context, leafID string) (Entry, error) {
 	return Entry{Leaf: leaf, Index: n}, err
 }
 
-// Promise returns the signed promise of a leaf once more: the same that Append gave.
-func (l *Log) Promise(ctx context.Context, leafID string) (Promise, error) {
+// PromiseOf returns the signed promise of a leaf once more: the same that Promise gave.
+func (l *Log) PromiseOf(ctx context.Context, leafID string) (Promise, error) {
 	body, _, err := leafByID(ctx, l.DB, leafID)
 	if errors.Is(err, sql.ErrNoRows) {
 		return Promise{}, errNoLeaf()
@@ -75,7 +75,7 @@ func (l *Log) Promise(ctx context.Context, leafID string) (Promise, error) {
 	if err != nil {
 		return Promise{}, fmt.Errorf("promise: %w", err)
 	}
-	return l.Signer.promise(leafID, tlog.RecordHash(body))
+	return l.Signer.Promise(Appended{leafID, tlog.RecordHash(body)})
 }
 
 func errNoLeaf() error {

@@ -103,8 +103,16 @@ type Promise struct {
 	Note   string `json:"note"`      // signed note over both
 }
 
-func (s Signer) promise(id string, hash tlog.Hash) (Promise, error) {
-	p := Promise{LeafID: id, Hash: hash.String()}
+// Appended is a leaf that Append has inserted.
+type Appended struct {
+	LeafID string
+	hash   tlog.Hash
+}
+
+// Promise signs that an appended leaf will be in the log. It takes as long as many an
+// insert does, so a caller with others behind it signs once its transaction is over.
+func (s Signer) Promise(a Appended) (Promise, error) {
+	p := Promise{LeafID: a.LeafID, Hash: a.hash.String()}
 	signed, err := s.Sign(p.text())
 	p.Note = string(signed)
 	return p, err

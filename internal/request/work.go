@@ -164,11 +164,11 @@ func (s *Service) file(ctx context.Context, tx *db.Tx, key *subject.Key, p subje
 	if err != nil {
 		return r, fmt.Errorf("write request: %w", err)
 	}
-	promise, err := s.Ledger.Append(ctx, tx, s.leaf(d.Nonce, p, string(r.Kind)))
+	leaf, err := s.Ledger.Append(ctx, tx, s.leaf(d.Nonce, p, string(r.Kind)))
 	if err != nil {
 		return r, err
 	}
-	r.ID, r.Number, r.Leaf, r.Sealed = key.Record, newNumber(), promise.LeafID, key.Seal(requestPlace(key.Record), plain)
+	r.ID, r.Number, r.Leaf, r.Sealed = key.Record, newNumber(), leaf.LeafID, key.Seal(requestPlace(key.Record), plain)
 	r.Entered = s.Now()
 	if r.At.IsZero() {
 		r.At = r.Entered

@@ -51,7 +51,7 @@ type Service struct {
 	Overview func(ctx context.Context, l text.Lang) (Overview, error)
 	// Append puts acts that change who may do what into the log, in the
 	// transaction of the act; nil where there is no log.
-	Append func(ctx context.Context, tx *db.Tx, leaf ledger.Leaf) (ledger.Promise, error)
+	Append func(ctx context.Context, tx *db.Tx, leaf ledger.Leaf) (ledger.Appended, error)
 }
 
 // Account is a customer number with its users.
