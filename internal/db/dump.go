@@ -186,7 +186,7 @@ func tablesInOrder(ctx context.Context, q Queryer, lite bool) ([]string, error) 
 		list, refers = `select name from sqlite_master where type = 'table' and name not like 'sqlite_%' order by 1`,
 			`select "table" from pragma_foreign_key_list($1)`
 	}
-	names, err := texts(ctx, q, list)
+	names, err := Texts(ctx, q, list)
 	if err != nil {
 		return nil, err
 	}
@@ -196,7 +196,7 @@ func tablesInOrder(ctx context.Context, q Queryer, lite bool) ([]string, error) 
 		if slices.Contains(ordered, name) || slices.Contains(path, name) {
 			return nil
 		}
-		before, err := texts(ctx, q, refers, name)
+		before, err := Texts(ctx, q, refers, name)
 		if err != nil {
 			return err
 		}
@@ -214,23 +214,6 @@ func tablesInOrder(ctx context.Context, q Queryer, lite bool) ([]string, error) 
 		}
 	}
 	return slices.DeleteFunc(ordered, bookkeeping), nil
-}
-
-func texts(ctx context.Context, q Queryer, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
 }
 
 // columnsOf returns a table's columns and their types, in its order.

@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"crypto/rand"
 	"database/sql/driver"
 	"errors"
@@ -76,4 +77,22 @@ func List(n int, values []string) (string, []any) {
 		args[i] = v
 	}
 	return "(" + b.String()[1:] + ")", args
+}
+
+// Texts returns the values of a query with one column of text.
+func Texts(ctx context.Context, q Queryer, query string, args ...any) ([]string, error) {
+	rows, err := q.Query(ctx, query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("select: %w", err)
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var v string
+		if err := rows.Scan(&v); err != nil {
+			return nil, fmt.Errorf("scan: %w", err)
+		}
+		all = append(all, v)
+	}
+	return all, rows.Err()
 }

@@ -123,27 +123,10 @@ func dropFor(ctx context.Context, tx *db.Tx, record string) (files, chunks int, 
 }
 
 func arrivedBefore(ctx context.Context, q db.Queryer, t time.Time) ([]string, error) {
-	return ids(ctx, q, `select id from file where not kept and received_at < $1 order by received_at limit 100`, db.Time{Time: t})
+	return db.Texts(ctx, q, `select id from file where not kept and received_at < $1 order by received_at limit 100`, db.Time{Time: t})
 }
 
 func claimed(ctx context.Context, q db.Queryer, keys []string) ([]string, error) {
 	in, args := db.List(1, keys)
-	return ids(ctx, q, `select distinct record from file where record in `+in, args...)
-}
-
-func ids(ctx context.Context, q db.Queryer, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("select files: %w", err)
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("scan file: %w", err)
-		}
-		all = append(all, id)
-	}
-	return all, rows.Err()
+	return db.Texts(ctx, q, `select distinct record from file where record in `+in, args...)
 }

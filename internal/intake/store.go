@@ -158,20 +158,7 @@ func counts(ctx context.Context, q db.Queryer) (open, closed, aside int, err err
 
 // suspectsBefore returns the ids of what has been aside since before t.
 func suspectsBefore(ctx context.Context, q db.Queryer, t time.Time) ([]string, error) {
-	rows, err := q.Query(ctx, `select id from enquiry where quarantine <> '' and received_at < $1 order by received_at limit 500`, db.Time{Time: t})
-	if err != nil {
-		return nil, fmt.Errorf("list suspects: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("list suspects: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Texts(ctx, q, `select id from enquiry where quarantine <> '' and received_at < $1 order by received_at limit 500`, db.Time{Time: t})
 }
 
 // mark sets one of the moments of an enquiry that has none yet; first is false

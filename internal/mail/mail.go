@@ -198,7 +198,7 @@ func (s *Service) drop(ctx context.Context, tx *db.Tx, id string) error {
 // DropWaiting throws away every letter that waits, and returns how many there were.
 func (s *Service) DropWaiting(ctx context.Context) (n int, err error) {
 	for {
-		waiting, err := ids(ctx, s.DB, `select id from mail where state = 'queued' order by queued_at limit 500`)
+		waiting, err := db.Texts(ctx, s.DB, `select id from mail where state = 'queued' order by queued_at limit 500`)
 		if err != nil || len(waiting) == 0 {
 			return n, err
 		}

@@ -59,29 +59,12 @@ func refuse(ctx context.Context, tx *db.Tx, id, answer string) error {
 }
 
 func of(ctx context.Context, q db.Queryer, record string) ([]string, error) {
-	return ids(ctx, q, `select id from mail where record = $1`, record)
+	return db.Texts(ctx, q, `select id from mail where record = $1`, record)
 }
 
 // old returns letters that wait since before t, refused or not.
 func old(ctx context.Context, q db.Queryer, t time.Time) ([]string, error) {
-	return ids(ctx, q, `select id from mail where queued_at < $1 order by queued_at limit 500`, db.Time{Time: t})
-}
-
-func ids(ctx context.Context, q db.Queryer, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list letters: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("list letters: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Texts(ctx, q, `select id from mail where queued_at < $1 order by queued_at limit 500`, db.Time{Time: t})
 }
 
 // Refusal is a letter that the relay would not take. It holds no personal data.
@@ -138,5 +121,5 @@ func (s *Service) Claim(ctx context.Context, q db.Queryer, keys []string) ([]str
 		return nil, nil
 	}
 	in, args := db.List(1, keys)
-	return ids(ctx, q, `select id from mail where id in `+in, args...)
+	return db.Texts(ctx, q, `select id from mail where id in `+in, args...)
 }

@@ -69,24 +69,7 @@ func (s *Service) Claim(ctx context.Context, q db.Queryer, keys []string) ([]str
 		return nil, nil
 	}
 	in, args := db.List(1, keys)
-	return ids(ctx, q, `select id from portal_ask where sealed is not null and id in `+in, args...)
-}
-
-func ids(ctx context.Context, q db.Queryer, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, fmt.Errorf("list ids: %w", err)
-	}
-	defer rows.Close()
-	var out []string
-	for rows.Next() {
-		var id string
-		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("list ids: %w", err)
-		}
-		out = append(out, id)
-	}
-	return out, rows.Err()
+	return db.Texts(ctx, q, `select id from portal_ask where sealed is not null and id in `+in, args...)
 }
 
 func insertLink(ctx context.Context, tx *db.Tx, h string, p subject.PersonID, expires time.Time) error {
@@ -173,7 +156,7 @@ func forgetPortal(ctx context.Context, tx *db.Tx, p subject.PersonID) error {
 
 // sweepPortal removes what has run out and returns the keys that are free then.
 func sweepPortal(ctx context.Context, tx *db.Tx, now time.Time) ([]string, error) {
-	stale, err := ids(ctx, tx, `select id from portal_ask where asked_at < $1 limit 1000`, db.Time{Time: now.Add(-askKept)})
+	stale, err := db.Texts(ctx, tx, `select id from portal_ask where asked_at < $1 limit 1000`, db.Time{Time: now.Add(-askKept)})
 	if err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func (s *Service) forgetPerson(ctx context.Context, tx *db.Tx, p PersonID, f *Fo
 	if left > 0 {
 		return nil
 	}
-	ids, err := column(ctx, tx, `select id from identifier where person = $1 order by id`, string(p))
+	ids, err := db.Texts(ctx, tx, `select id from identifier where person = $1 order by id`, string(p))
 	if err != nil {
 		return fmt.Errorf("select identifiers: %w", err)
 	}
@@ -111,7 +111,7 @@ func (s *Service) Sweep(ctx context.Context) (int, error) {
 	var after string
 	swept := 0
 	for {
-		ids, err := column(ctx, s.Keys.DB, `select record from record_key where created_at < $1 and record > $2 order by record limit $3`,
+		ids, err := db.Texts(ctx, s.Keys.DB, `select record from record_key where created_at < $1 and record > $2 order by record limit $3`,
 			before, after, batch)
 		if err != nil {
 			return swept, fmt.Errorf("select old keys: %w", err)
@@ -153,7 +153,7 @@ func (s *Service) orphans(ctx context.Context, ids []string) ([]string, error) {
 // registered claims the keys of records, identifiers and erasure cases.
 func registered(ctx context.Context, q db.Queryer, ids []string) ([]string, error) {
 	in, args := db.List(1, ids)
-	return column(ctx, q, `select id from record where id in `+in+
+	return db.Texts(ctx, q, `select id from record where id in `+in+
 		` union select id from identifier where id in `+in+
 		` union select id from erasure_case where state = 'open' and id in `+in, args...)
 }

@@ -167,7 +167,7 @@ func (k *Keys) Left(ctx context.Context, records ...string) ([]string, error) {
 	var left []string
 	for ids := range slices.Chunk(records, batch) {
 		in, args := db.List(1, ids)
-		found, err := column(ctx, k.DB, `select record from record_key where record in `+in, args...)
+		found, err := db.Texts(ctx, k.DB, `select record from record_key where record in `+in, args...)
 		if err != nil {
 			return nil, fmt.Errorf("select keys: %w", err)
 		}

@@ -144,21 +144,3 @@ func (s *Service) Count(ctx context.Context, q db.Queryer, now, soon time.Time) 
 	}
 	return c, rows.Err()
 }
-
-// column returns the text values of a query with one column.
-func column(ctx context.Context, q db.Queryer, query string, args ...any) ([]string, error) {
-	rows, err := q.Query(ctx, query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	var all []string
-	for rows.Next() {
-		var v string
-		if err := rows.Scan(&v); err != nil {
-			return nil, err
-		}
-		all = append(all, v)
-	}
-	return all, rows.Err()
-}
