@@ -144,3 +144,75 @@ func anonymous(b *testing.B) float64 {
 	}
 	return kib / 1024
 }
+
+// BenchmarkSweepUnderLoad deletes 10,000 enquiries that are due, foreseen the day before, while
+// 500 forms a second arrive, and reports how long it takes until the last is gone.
+func BenchmarkSweepUnderLoad(b *testing.B) {
+	const due = 10_000
+	for range b.N {
+		b.StopTimer()
+		var shift atomic.Int64
+		now := func() time.Time { return time.Now().Add(time.Duration(shift.Load())) }
+		h, err := Open(b.Context(), benchFolder(b, "http://127.0.0.1:1"), Options{Log: slog.New(slog.DiscardHandler), Now: now, Getenv: func(string) string { return "" }})
+		if err != nil {
+			b.Fatal(err)
+		}
+		site, _ := h.Handlers()
+		var n atomic.Int64
+		form := func() {
+			i := n.Add(1)
+			r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "http://www.eksempel.example/_tillid/forms/contact",
+				strings.NewReader(fmt.Sprintf("name=Kanarie+Pr%%C3%%B8vesen&email=k%d%%40example.dk&message=Hvad+koster+en+kasse%%3F", i)))
+			r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			r.RemoteAddr = fmt.Sprintf("10.%d.%d.1:9", i>>8&255, i&255)
+			w := httptest.NewRecorder()
+			if site.ServeHTTP(w, r); w.Code != http.StatusSeeOther {
+				b.Errorf("%d %s", w.Code, w.Body)
+			}
+		}
+		var writing sync.WaitGroup
+		for range 64 {
+			writing.Go(func() {
+				for range due / 64 {
+					form()
+				}
+			})
+		}
+		writing.Wait()
+		for n.Load() < due {
+			form()
+		}
+		sweep := func(at time.Time, want int) {
+			b.Helper()
+			shift.Store(int64(time.Until(at)))
+			if run, err := h.retain.Sweep(b.Context()); err != nil || run.Deleted < want {
+				b.Fatalf("%+v %v", run, err)
+			}
+		}
+		begun := time.Now()
+		sweep(begun.AddDate(1, 0, 0).Add(-time.Hour), 0)
+		stop := make(chan struct{})
+		var load sync.WaitGroup
+		load.Go(func() {
+			tick := time.NewTicker(2 * time.Millisecond)
+			defer tick.Stop()
+			for {
+				select {
+				case <-tick.C:
+					load.Go(form)
+				case <-stop:
+					return
+				}
+			}
+		})
+		b.StartTimer()
+		start, before := time.Now(), n.Load()
+		sweep(begun.AddDate(1, 0, 1), due)
+		b.ReportMetric(time.Since(start).Seconds(), "s")
+		b.ReportMetric(float64(n.Load()-before)/time.Since(start).Seconds(), "forms/s")
+		b.ReportMetric(0, "ns/op")
+		close(stop)
+		load.Wait()
+		h.Close()
+	}
+}
