@@ -52,8 +52,15 @@ type Identifier struct {
 
 // Ref names an object at the system. It may be personal data there: it is kept sealed.
 type Ref struct {
-	Object string `json:"object"`
-	ID     string `json:"id"`
+	Object    string `json:"object"`
+	ID        string `json:"id"`
+	Reference string `json:"reference,omitempty"` // the id of our record, where the object carries it
+}
+
+// Same reports whether both name one object. Systems that move or merge give
+// objects new ids; our own reference stays.
+func (r Ref) Same(o Ref) bool {
+	return r.Object == o.Object && (r.ID == o.ID || (r.Reference != "" && r.Reference == o.Reference))
 }
 
 // Receipt is a system's answer: no personal data.

@@ -198,7 +198,9 @@ func (s *Service) resolve(ctx context.Context, t Task, key *subject.Key, sec sec
 	if err != nil {
 		return err
 	}
-	refs = slices.DeleteFunc(refs, func(r connect.Ref) bool { return slices.Contains(sec.Not, r) || slices.Contains(known, r) })
+	refs = slices.DeleteFunc(refs, func(r connect.Ref) bool {
+		return slices.ContainsFunc(sec.Not, r.Same) || slices.ContainsFunc(known, r.Same)
+	})
 	t.Probed = s.Now()
 	if len(refs) == 0 {
 		if s.Now().Before(t.SearchAfter) {

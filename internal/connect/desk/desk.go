@@ -90,7 +90,7 @@ func (c *Client) Send(ctx context.Context, out connect.Outbound, key string) (co
 	if made.ID == "" {
 		return connect.Ref{}, connect.Receipt{}, unavailable(fmt.Errorf("desk: create: no id in the answer"))
 	}
-	return connect.Ref{Object: object, ID: made.ID}, receipt, nil
+	return connect.Ref{Object: object, ID: made.ID, Reference: out.Record}, receipt, nil
 }
 
 // Resolve finds tickets by our reference and by the person's e-mail addresses and phone numbers.
@@ -120,9 +120,30 @@ func (c *Client) Resolve(ctx context.Context, ids []connect.Identifier) ([]conne
 	return all, nil
 }
 
-// Erase deletes a ticket; one that is not there any more is fine.
+// Erase deletes a ticket; one that is not there any more is fine. A ticket that
+// has got another id since is found by our reference.
 func (c *Client) Erase(ctx context.Context, ref connect.Ref, key string) (connect.Receipt, error) {
-	return c.do(ctx, http.MethodDelete, "/tickets/"+url.PathEscape(ref.ID), key, nil, nil)
+	receipt, err := c.delete(ctx, ref.ID, key)
+	if err != nil || ref.Reference == "" {
+		return receipt, err
+	}
+	refs, err := c.search(ctx, "reference", ref.Reference)
+	if err != nil {
+		return connect.Receipt{}, err
+	}
+	for _, r := range refs {
+		if r.ID == ref.ID { // kept, or not gone yet: Probe sees it
+			continue
+		}
+		if receipt, err = c.delete(ctx, r.ID, key); err != nil {
+			return connect.Receipt{}, err
+		}
+	}
+	return receipt, nil
+}
+
+func (c *Client) delete(ctx context.Context, id, key string) (connect.Receipt, error) {
+	return c.do(ctx, http.MethodDelete, "/tickets/"+url.PathEscape(id), key, nil, nil)
 }
 
 // Purge does nothing: there is no second phase.
@@ -130,9 +151,13 @@ func (c *Client) Purge(context.Context, connect.Ref, string) (connect.Receipt, e
 	return connect.Receipt{}, nil
 }
 
-// Probe searches for the ticket.
+// Probe searches for the ticket by its id and by our reference: an id that is
+// not found says nothing while the system may have given another.
 func (c *Client) Probe(ctx context.Context, ref connect.Ref) (connect.Presence, error) {
 	refs, err := c.search(ctx, "id", ref.ID)
+	if err == nil && len(refs) == 0 && ref.Reference != "" {
+		refs, err = c.search(ctx, "reference", ref.Reference)
+	}
 	switch {
 	case err != nil:
 		return connect.Unknown, err
@@ -150,7 +175,7 @@ func (c *Client) search(ctx context.Context, by, value string) ([]connect.Ref, e
 	}
 	refs := make([]connect.Ref, len(f.Tickets))
 	for i, t := range f.Tickets {
-		refs[i] = connect.Ref{Object: object, ID: t.ID}
+		refs[i] = connect.Ref{Object: object, ID: t.ID, Reference: t.Reference}
 	}
 	return refs, nil
 }

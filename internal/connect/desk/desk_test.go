@@ -184,3 +184,64 @@ func TestPage(t *testing.T) {
 		}
 	}
 }
+
+// A ticket that is deleted late is present until it is gone; told again, it does
+// not stay longer. The wait outlives a restart.
+func TestPurgesLate(t *testing.T) {
+	ctx := t.Context()
+	at := time.Date(2026, 11, 22, 9, 0, 0, 0, time.UTC)
+	file := filepath.Join(t.TempDir(), "desk.json")
+	now := func() time.Time { return at }
+	c, srv := start(t, &Server{File: file, Now: now})
+	ref, _, err := c.Send(ctx, sample(), "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn(t, srv, Late)
+	for range 2 {
+		if _, err := c.Erase(ctx, ref, "e1"); err != nil {
+			t.Errorf("it must say yes: %v", err)
+		}
+		if p, err := c.Probe(ctx, ref); p != connect.Present || err != nil {
+			t.Errorf("probe at %s: %s, %v", at, p, err)
+		}
+		at = at.Add(PurgeAfter - time.Second)
+	}
+	at = at.Add(-PurgeAfter + 2*time.Second)
+	c, _ = start(t, &Server{File: file, Now: now})
+	if p, err := c.Probe(ctx, ref); p != connect.Gone || err != nil {
+		t.Errorf("probe after the purge: %s, %v", p, err)
+	}
+}
+
+// A system that gives its tickets other ids does not pass for one that has
+// forgotten: probe and deletion find them by our reference.
+func TestForgetsIDs(t *testing.T) {
+	ctx := t.Context()
+	c, srv := start(t, &Server{})
+	before, _, err := c.Send(ctx, sample(), "k1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	turn(t, srv, Forget)
+	out := sample()
+	out.Record = "r2"
+	during, _, err := c.Send(ctx, out, "k2") // the id it answers is old at once
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ref := range []connect.Ref{before, during} {
+		if refs, err := c.search(ctx, "id", ref.ID); err != nil || len(refs) > 0 {
+			t.Fatalf("the id %s still holds: %v, %v", ref.ID, refs, err)
+		}
+		if p, err := c.Probe(ctx, ref); p != connect.Present || err != nil {
+			t.Errorf("probe of %v: %s, %v", ref, p, err)
+		}
+		if _, err := c.Erase(ctx, ref, "e1"); err != nil {
+			t.Error(err)
+		}
+		if p, err := c.Probe(ctx, ref); p != connect.Gone || err != nil {
+			t.Errorf("probe of %v after erasing: %s, %v", ref, p, err)
+		}
+	}
+}

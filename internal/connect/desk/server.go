@@ -7,11 +7,13 @@ import (
 	"fmt"
 	"html/template"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/text"
@@ -27,9 +29,14 @@ const (
 	Down   Mode = "down" // breaks every connection
 	Broken Mode = "broken"
 	Busy   Mode = "busy"
+	Late   Mode = "late"   // says yes to a deletion, and purges after PurgeAfter
+	Forget Mode = "forget" // gives every ticket another id
 )
 
-var modes = []Mode{Honest, Keep, Down, Broken, Busy}
+var modes = []Mode{Honest, Keep, Late, Forget, Down, Broken, Busy}
+
+// PurgeAfter is how long a ticket that was deleted in mode Late stays.
+const PurgeAfter = 2 * time.Minute
 
 //go:embed desk.html desk.css
 var files embed.FS
@@ -39,7 +46,8 @@ var page = template.Must(template.New("desk.html").Funcs(template.FuncMap{"t": t
 // Server simulates the help desk: a JSON interface, and a page that shows what
 // it holds and has its switches. Its zero value works, in memory.
 type Server struct {
-	File string // where it keeps its tickets; empty: in memory only
+	File string           // where it keeps its tickets; empty: in memory only
+	Now  func() time.Time // nil: time.Now
 
 	mu   sync.Mutex
 	held held
@@ -47,10 +55,11 @@ type Server struct {
 }
 
 type held struct {
-	Mode    Mode              `json:"mode"`
-	Tickets []ticket          `json:"tickets"`
-	Keys    map[string]string `json:"keys"` // idempotency key → ticket
-	Next    int               `json:"next"`
+	Mode    Mode                 `json:"mode"`
+	Tickets []ticket             `json:"tickets"`
+	Keys    map[string]string    `json:"keys"`   // idempotency key → ticket
+	Purges  map[string]time.Time `json:"purges"` // ticket → when it goes
+	Next    int                  `json:"next"`
 }
 
 // ServeHTTP implements http.Handler.
@@ -59,6 +68,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	if err := s.start(); err != nil {
 		http.Error(w, "the simulator cannot read its file", http.StatusInternalServerError)
+		return
+	}
+	if err := s.purge(); err != nil {
+		http.Error(w, "the simulator cannot write its file", http.StatusInternalServerError)
 		return
 	}
 	s.mux.ServeHTTP(w, r)
@@ -79,6 +92,9 @@ func (s *Server) start() error {
 				return err
 			}
 		}
+	}
+	if s.held.Purges == nil {
+		s.held.Purges = map[string]time.Time{}
 	}
 	s.mux = http.NewServeMux()
 	s.mux.HandleFunc("GET /{$}", s.index)
@@ -129,7 +145,56 @@ func (s *Server) create(w http.ResponseWriter, r *http.Request) {
 	if key != "" {
 		s.held.Keys[key] = t.ID
 	}
+	if s.held.Mode == Forget {
+		s.renumber()
+	}
 	s.keep(w, http.StatusCreated, t)
+}
+
+// renumber gives every ticket another id, as a move to a new system does; keys
+// of earlier requests are forgotten.
+func (s *Server) renumber() {
+	purges := map[string]time.Time{}
+	for i := range s.held.Tickets {
+		t := &s.held.Tickets[i]
+		at, marked := s.held.Purges[t.ID]
+		t.ID = fmt.Sprint(s.held.Next)
+		s.held.Next++
+		if marked {
+			purges[t.ID] = at
+		}
+	}
+	s.held.Purges = purges
+	clear(s.held.Keys)
+}
+
+// purge removes the tickets whose time has come.
+func (s *Server) purge() error {
+	changed := false
+	for id, at := range s.held.Purges {
+		if !s.now().Before(at) {
+			s.remove(id)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil
+	}
+	return s.save()
+}
+
+func (s *Server) now() time.Time {
+	if s.Now == nil {
+		return time.Now()
+	}
+	return s.Now()
+}
+
+// remove takes a ticket away with all that names it.
+func (s *Server) remove(id string) {
+	s.held.Tickets = slices.DeleteFunc(s.held.Tickets, func(t ticket) bool { return t.ID == id })
+	maps.DeleteFunc(s.held.Keys, func(_, of string) bool { return of == id })
+	delete(s.held.Purges, id)
 }
 
 func (s *Server) list(w http.ResponseWriter, r *http.Request) {
@@ -187,14 +252,14 @@ func (s *Server) delete(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusNotFound, map[string]string{"error": "no such ticket"})
 		return
 	}
-	if s.held.Mode != Keep {
-		id := s.held.Tickets[i].ID
-		s.held.Tickets = slices.Delete(s.held.Tickets, i, i+1)
-		for key, of := range s.held.Keys {
-			if of == id {
-				delete(s.held.Keys, key)
-			}
+	switch id := s.held.Tickets[i].ID; s.held.Mode {
+	case Keep:
+	case Late:
+		if _, marked := s.held.Purges[id]; !marked {
+			s.held.Purges[id] = s.now().Add(PurgeAfter)
 		}
+	default:
+		s.remove(id)
 	}
 	s.keep(w, http.StatusOK, map[string]string{"status": "deleted"})
 }
@@ -230,6 +295,9 @@ func (s *Server) setMode(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.held.Mode = mode
+	if mode == Forget {
+		s.renumber()
+	}
 	if err := s.save(); err != nil {
 		http.Error(w, "cannot save", http.StatusInternalServerError)
 		return
@@ -242,6 +310,7 @@ type pageData struct {
 	Mode    Mode
 	Modes   []Mode
 	Tickets []ticket
+	Purges  map[string]time.Time
 }
 
 func (s *Server) index(w http.ResponseWriter, r *http.Request) {
@@ -250,7 +319,7 @@ func (s *Server) index(w http.ResponseWriter, r *http.Request) {
 		lang = l
 	}
 	var b strings.Builder
-	data := pageData{lang, s.held.Mode, modes, s.held.Tickets}
+	data := pageData{lang, s.held.Mode, modes, s.held.Tickets, s.held.Purges}
 	if err := page.Execute(&b, data); err != nil {
 		http.Error(w, "cannot show the page", http.StatusInternalServerError)
 		return
