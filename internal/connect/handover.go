@@ -76,36 +76,26 @@ func (s *Service) Jobs() map[string]func(context.Context, []byte) error {
 	return map[string]func(context.Context, []byte) error{SendJob: s.send}
 }
 
-// Hand queues a record for an engagement, in the transaction that stores it. An
-// engagement that is not declared for the record's purpose is refused (E1, E4),
-// and so is one that gets data by consent only while there is none. Queuing
-// again what is queued changes nothing.
+// Hand queues a record for an engagement, in the transaction that stores it. What
+// the declaration does not permit is refused (E1, E4), now and again when it is
+// sent. Queuing again what is queued changes nothing.
 func (s *Service) Hand(ctx context.Context, tx *db.Tx, r subject.Record, engagement string) error {
 	plan := s.Plan()
-	e, p := plan.Engagement(engagement), plan.Purpose(r.Purpose)
-	if e == nil || p == nil || !slices.Contains(e.Purposes, r.Purpose) {
-		return fault.New(fault.Denied, "The purpose %q is not declared for the engagement %q.", r.Purpose, engagement).
-			WithHint("Declare it under engagements in tillid.yaml, or do not hand it over.").In("connect.undeclared")
+	if err := s.permitted(ctx, tx, plan, r, engagement); err != nil {
+		return err
 	}
+	e, p := plan.Engagement(engagement), plan.Purpose(r.Purpose)
 	if paused, err := s.paused(ctx, tx, r.ID); err != nil {
 		return err
 	} else if paused {
 		return subject.Restricted()
 	}
-	if e.ConsentOnly {
-		if err := s.consented(ctx, tx, r, engagement); err != nil {
-			return err
-		}
-	}
 	h := Handover{
 		ID: db.NewID(), Record: r.ID, Person: r.Person, Engagement: engagement, Purpose: r.Purpose,
-		Categories: e.Data, Channel: channelOf(e), State: Waiting, Queued: s.Now(),
+		LegalBasis: p.Basis.Art, Categories: e.Data, Channel: channelOf(e), State: Waiting, Queued: s.Now(),
 	}
 	if len(h.Categories) == 0 {
 		h.Categories = p.Data
-	}
-	if p.Basis != nil {
-		h.LegalBasis = p.Basis.Art
 	}
 	ok, err := insertHandover(ctx, tx, h)
 	if err != nil || !ok {
@@ -114,11 +104,30 @@ func (s *Service) Hand(ctx context.Context, tx *db.Tx, r subject.Record, engagem
 	return job.Add(ctx, tx, SendJob, sendPayload{h.ID}, s.Now(), h.ID)
 }
 
-func (s *Service) consented(ctx context.Context, tx *db.Tx, r subject.Record, engagement string) error {
+// permitted refuses a hand-over for a purpose that is not declared for the
+// engagement, without a legal basis, or, where the engagement is declared
+// consent_only, without the person's consent.
+func (s *Service) permitted(ctx context.Context, q db.Queryer, plan *policy.Plan, r subject.Record, engagement string) error {
+	e, p := plan.Engagement(engagement), plan.Purpose(r.Purpose)
+	if e == nil || p == nil || !slices.Contains(e.Purposes, r.Purpose) {
+		return fault.New(fault.Denied, "The purpose %q is not declared for the engagement %q.", r.Purpose, engagement).
+			WithHint("Declare it under engagements in tillid.yaml, or do not hand it over.").In("connect.undeclared")
+	}
+	if p.Basis == nil || p.Basis.Art == "" {
+		return fault.New(fault.Denied, "The purpose %q has no legal basis.", r.Purpose).
+			WithHint("Declare its legal_basis in tillid.yaml, or do not hand it over.").In("connect.no_basis")
+	}
+	if !e.ConsentOnly {
+		return nil
+	}
+	return s.consented(ctx, q, r, engagement)
+}
+
+func (s *Service) consented(ctx context.Context, q db.Queryer, r subject.Record, engagement string) error {
 	ok := false
 	if s.Consented != nil {
 		var err error
-		if ok, err = s.Consented(ctx, tx, r, engagement); err != nil {
+		if ok, err = s.Consented(ctx, q, r, engagement); err != nil {
 			return err
 		}
 	}
@@ -176,6 +185,14 @@ func (s *Service) send(ctx context.Context, payload []byte) error {
 	record, err := s.Record(ctx, s.DB, h.Record)
 	if err != nil {
 		return goneIsDone(err)
+	}
+	// What was permitted when it was queued may not be any more: consent is withdrawn,
+	// the declaration is another.
+	if err := s.permitted(ctx, s.DB, s.Plan(), record, h.Engagement); fault.Of(err).Kind == fault.Denied {
+		s.Log.Warn("a hand-over is refused: it is not permitted any more", "engagement", h.Engagement, "handover", h.ID, "err", err)
+		return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error { return setRefused(ctx, tx, h.ID) })
+	} else if err != nil {
+		return err
 	}
 	key, err := s.Keys.Get(ctx, h.Record)
 	if err != nil {
