@@ -83,7 +83,7 @@ func (line Line) Describe(l text.Lang, zone *time.Location) string {
 	if name == "" {
 		name = Place(l, line.Where)
 	}
-	words := []string{name + ": " + text.T(l, "erase.state."+string(line.State))}
+	words := []string{name + ": " + stateWords(l, line.State, line.Code)}
 	for _, step := range []struct {
 		id string
 		at time.Time
@@ -98,6 +98,14 @@ func (line Line) Describe(l text.Lang, zone *time.Location) string {
 		words = append(words, code)
 	}
 	return strings.Join(words, "; ") + "."
+}
+
+// stateWords never says more than what was seen: one who confirms has not been looked at.
+func stateWords(l text.Lang, s State, code string) string {
+	if code == byHand+Confirmed {
+		return text.T(l, "erase.state.confirmed")
+	}
+	return text.T(l, "erase.state."+string(s))
 }
 
 // moment is a point in time as people of a zone read it; UTC is said.
@@ -119,9 +127,12 @@ func Place(l text.Lang, name string) string {
 
 // Code returns why a task is in its state, in words; "" when there is nothing to say.
 func Code(l text.Lang, code string) string {
-	known := []string{stillPresent, byHand, neverSent, noConnector, noAnswer, noDeletion, unreachable, searchPending, restriction}
+	known := []string{stillPresent, neverSent, noConnector, noAnswer, noDeletion, unreachable, searchPending, restriction}
 	kinds, searched := strings.CutPrefix(code, "searched_by:")
+	evidence, hand := strings.CutPrefix(code, byHand)
 	switch {
+	case hand && slices.Contains(evidences, evidence):
+		return text.T(l, "erase.code.by_hand."+evidence)
 	case searched:
 		var by []string
 		for kind := range strings.SplitSeq(kinds, ",") {

@@ -214,7 +214,7 @@ func TestProcessorDown(t *testing.T) {
 		}
 		for _, task := range tasks {
 			if task.State == erase.Manual {
-				if err := h.DoneByHand(t.Context(), id, task.ID, "u1"); err != nil {
+				if err := h.DoneByHand(t.Context(), id, task.ID, "u1", erase.Evidence{Kind: erase.LookedThere, Day: h.at}); err != nil {
 					t.Error(err)
 				}
 			}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/tillid/tillid/internal/text"
 	"github.com/tillid/tillid/internal/web"
@@ -84,6 +85,8 @@ type casePage struct {
 	Rows        []placeRow // deleted, per table
 	Certificate bool
 	Pending     bool
+	Evidences   []string
+	Today       string
 }
 
 type placeRow struct {
@@ -110,7 +113,8 @@ func (s *Service) casePage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	page := casePage{Frame: s.House.Backoffice(r), Case: *c, Overdue: c.State == Open && c.Deadline.Before(s.Now())}
+	page := casePage{Frame: s.House.Backoffice(r), Case: *c, Overdue: c.State == Open && c.Deadline.Before(s.Now()),
+		Evidences: evidences, Today: s.Now().In(s.Plan().Loc).Format(time.DateOnly)}
 	if _, err := newestNote(ctx, s.DB, c.ID); err == nil {
 		page.Certificate = true
 	}
@@ -130,7 +134,7 @@ func (s *Service) casePage(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *Service) row(l text.Lang, t Task) taskRow {
-	row := taskRow{Task: t, Name: s.line(t).Name, Words: text.T(l, "erase.state."+string(t.State)), Why: Code(l, s.line(t).Code), Class: "due",
+	row := taskRow{Task: t, Name: s.line(t).Name, Words: stateWords(l, t.State, t.Code), Why: Code(l, s.line(t).Code), Class: "due",
 		ByHand: t.State == Manual || t.State == Failed}
 	switch {
 	case t.State.Done():
@@ -156,7 +160,9 @@ func (s *Service) tryAgain(w http.ResponseWriter, r *http.Request) error {
 func (s *Service) doneByHand(w http.ResponseWriter, r *http.Request) error {
 	id := r.PathValue("id")
 	user := web.ViewerOf(r.Context()).User
-	if err := s.DoneByHand(r.Context(), CaseID(id), r.PathValue("task"), user); err != nil {
+	evidence := Evidence{Kind: r.PostFormValue("evidence")}
+	evidence.Day, _ = time.Parse(time.DateOnly, r.PostFormValue("day")) // no day is refused with the evidence
+	if err := s.DoneByHand(r.Context(), CaseID(id), r.PathValue("task"), user, evidence); err != nil {
 		return err
 	}
 	web.Done(w, r, "/erasures/"+id, "erase.done.by_hand")

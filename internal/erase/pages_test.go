@@ -2,8 +2,10 @@ package erase_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PuerkitoBio/goquery"
 
@@ -46,12 +48,16 @@ func TestPages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		note := url.Values{"evidence": {erase.Confirmed}, "day": {h.at.Format(time.DateOnly)}}
 		for _, task := range tasks {
 			want := http.StatusConflict
 			if task.State == erase.Manual {
 				want = http.StatusSeeOther
+				if w := h.staff("POST", "/erasures/"+string(id)+"/tasks/"+task.ID+"/done", url.Values{}); w.Code != http.StatusUnprocessableEntity && w.Code != http.StatusBadRequest {
+					t.Errorf("without evidence: %d", w.Code)
+				}
 			}
-			if w := h.staff("POST", "/erasures/"+string(id)+"/tasks/"+task.ID+"/done", nil); w.Code != want {
+			if w := h.staff("POST", "/erasures/"+string(id)+"/tasks/"+task.ID+"/done", note); w.Code != want {
 				t.Errorf("%s by hand: %d", task.State, w.Code)
 			}
 		}

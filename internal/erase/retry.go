@@ -2,13 +2,10 @@ package erase
 
 import (
 	"context"
-	"fmt"
 	"math/rand/v2"
 	"time"
 
 	"github.com/tillid/tillid/internal/db"
-	"github.com/tillid/tillid/internal/fault"
-	"github.com/tillid/tillid/internal/ledger"
 )
 
 // retry tries again later; near the deadline a person must help.
@@ -77,35 +74,4 @@ func (s *Service) TryAgain(ctx context.Context, id CaseID) error {
 		}
 		return nil
 	})
-}
-
-// DoneByHand notes that a person has seen to a task that no connector can do.
-func (s *Service) DoneByHand(ctx context.Context, id CaseID, task, user string) error {
-	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
-		t, ok, err := taskByID(ctx, tx, task)
-		if err != nil {
-			return err
-		}
-		if !ok || t.Case != id || (t.State != Manual && t.State != Failed) {
-			return notByHand()
-		}
-		now := s.Now()
-		if t.Commanded.IsZero() {
-			t.Commanded = now
-		}
-		t.State, t.Code, t.Effective, t.Verified, t.Next = Verified, byHand, now, now, time.Time{}
-		if err := updateTask(ctx, tx, t); err != nil {
-			return err
-		}
-		leaf := ledger.Leaf{Kind: "erasure.by_hand", At: now, Version: s.Plan().Hash,
-			Facts: map[string]string{"case": string(id), "engagement": t.Store, "user": user}}
-		if _, err := s.Ledger.Append(ctx, tx, leaf); err != nil {
-			return fmt.Errorf("append leaf: %w", err)
-		}
-		return s.settle(ctx, tx, id)
-	})
-}
-
-func notByHand() error {
-	return fault.New(fault.Conflict, "This task does not wait for anybody.").In("erase.not_by_hand")
 }

@@ -35,7 +35,6 @@ const (
 	Local               = "local"
 	AtProcessor         = "processor"
 	stillPresent        = "still_present"
-	byHand              = "by_hand"
 	neverSent           = "never_sent"
 	noConnector         = "no_connector"
 	noAnswer            = "no_answer"
