@@ -24,6 +24,9 @@ func (c Certificate) Describe(l text.Lang, zone *time.Location) []Passage {
 	status := t("erase.cert.preliminary")
 	if c.Final {
 		status = t("erase.cert.final." + c.Result)
+		if c.Result == Granted && (len(c.Kept) > 0 || slices.ContainsFunc(c.Processors, Line.confirmed)) {
+			status = t("erase.cert.final.listed")
+		}
 	}
 	passages := []Passage{{t("erase.cert.what"), []string{
 		status,
@@ -99,6 +102,9 @@ func (line Line) Describe(l text.Lang, zone *time.Location) string {
 	}
 	return strings.Join(words, "; ") + "."
 }
+
+// confirmed reports whether a place is gone by the recipient's word only.
+func (line Line) confirmed() bool { return line.Code == byHand+Confirmed }
 
 // stateWords never says more than what was seen: one who confirms has not been looked at.
 func stateWords(l text.Lang, s State, code string) string {
