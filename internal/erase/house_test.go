@@ -41,7 +41,9 @@ people:
 purposes:
   answer: { label: { da: Svare, en: Answer }, legal_basis: { art: 6.1.b }, people: [enquirer], data: [message] }
   invoice: { label: { da: Faktura, en: Invoice }, legal_basis: { art: 6.1.c }, people: [enquirer], data: [message] }
+  visit: { label: { da: Besøg, en: Visit }, legal_basis: { art: 6.1.a }, people: [enquirer], data: [message] }
 retention:
+  visit_month: { purpose: visit, trigger: received, duration: P1M, action: anonymise }
   answer_closed: { purpose: answer, trigger: case.closed, duration: PT0S, at_latest: P6M, action: delete }
   invoice_law: { purpose: invoice, trigger: received, duration: P6Y, action: delete, floor: { law: dk.bookkeeping, duration: P5Y } }
 backups:
@@ -77,8 +79,10 @@ func newHouse(t testing.TB, dsn func(string) string) *house {
 		t.Fatal(err)
 	}
 	d := dbtest.Open(t, dsn("house"))
-	if _, err := d.Exec(t.Context(), `create table note (id text primary key, body bytea not null)`); err != nil {
-		t.Fatal(err)
+	for _, table := range []string{`create table note (id text primary key, body bytea not null)`, `create table note_count (kind text not null)`} {
+		if _, err := d.Exec(t.Context(), table); err != nil {
+			t.Fatal(err)
+		}
 	}
 	skey, _, err := ledger.GenerateKey("eksempel.example/tillid")
 	if err != nil {
@@ -213,14 +217,17 @@ func (h *house) certificate(id erase.CaseID) erase.Certificate {
 	return cert
 }
 
-// notes is a feature that keeps one sealed text per record.
+// notes is a feature that keeps one sealed text per record; made anonymous, a
+// note is counted.
 type notes struct{ keys *subject.Keys }
 
 func notePlace(id string) subject.Place { return subject.Place{Table: "note", Row: id, Column: "body"} }
 
 func (n *notes) Name() string { return "notes" }
 
-func (n *notes) Tables() []subject.Table { return []subject.Table{{Name: "note"}} }
+func (n *notes) Tables() []subject.Table {
+	return []subject.Table{{Name: "note"}, {Name: "note_count"}}
+}
 
 func (n *notes) Show(ctx context.Context, q db.Queryer, r subject.Record, _ text.Lang) (subject.View, error) {
 	var sealed []byte
@@ -235,7 +242,12 @@ func (n *notes) Show(ctx context.Context, q db.Queryer, r subject.Record, _ text
 	return subject.View{Title: "Note", Fields: []subject.Shown{{Label: "Body", Value: subject.Secret(body)}}}, err
 }
 
-func (n *notes) Apply(ctx context.Context, tx *db.Tx, r subject.Record, _ subject.Act) (subject.Receipt, error) {
+func (n *notes) Apply(ctx context.Context, tx *db.Tx, r subject.Record, act subject.Act) (subject.Receipt, error) {
+	if act == subject.Anonymise {
+		if _, err := tx.Exec(ctx, `insert into note_count (kind) values ($1)`, r.Kind); err != nil {
+			return subject.Receipt{}, err
+		}
+	}
 	res, err := tx.Exec(ctx, `delete from note where id = $1`, r.ID)
 	if err != nil {
 		return subject.Receipt{}, err

@@ -149,6 +149,69 @@ func TestNoByteLeft(t *testing.T) {
 	}
 }
 
+// What a rule makes anonymous leaves what its feature counts, and no identifier,
+// index or key; a person who asks gets it deleted, not anonymised. Rows: E2, E3.
+func TestAnonymise(t *testing.T) {
+	dbtest.EachDSN(t, func(t *testing.T, dsn func(string) string) {
+		h := newHouse(t, dsn)
+		ctx := t.Context()
+		counted := func() (n int) {
+			t.Helper()
+			if err := h.DB.QueryRow(ctx, `select count(*) from note_count`).Scan(&n); err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		others := h.add("other@example.dk", "other", "visit")
+		before := h.rowsOfOthers(others.Person)
+		a := h.add("canary-astrid@example.dk", "canary-body-of-the-note", "visit")
+		marks := map[string][]byte{"address": []byte("canary-astrid"), "text": []byte("canary-body-of-the-note")}
+		for name, q := range map[string]string{
+			"sealed text": `select body from note where id = $1`, "index": `select lookup from identifier where person = $1`,
+			"sealed address": `select value from identifier where person = $1`,
+		} {
+			arg := a.ID
+			if strings.Contains(q, "person") {
+				arg = string(a.Person)
+			}
+			var b []byte
+			if err := h.DB.QueryRow(ctx, q, arg).Scan(&b); err != nil {
+				t.Fatal(name, err)
+			}
+			marks[name] = b
+		}
+		if h.DB.Lite() {
+			if found := scan(t, dsn, marks); len(found) < 3 {
+				t.Fatalf("before, only %v is found: the scan sees nothing", found)
+			}
+		}
+		if _, err := h.Records(ctx, []subject.Record{a}, erase.Reason{Kind: erase.Retention, Rule: a.Rule}); err != nil {
+			t.Fatal(err)
+		}
+		h.drain()
+		if n := counted(); n != 1 {
+			t.Errorf("%d notes are counted", n)
+		}
+		if got := h.rowsOfOthers(others.Person); !reflect.DeepEqual(got, before) {
+			t.Errorf("of the person is left: %v", got)
+		}
+		for _, key := range []string{a.ID, string(a.Person)} {
+			if keys, err := h.Keys.Left(ctx, key); err != nil || len(keys) > 0 {
+				t.Errorf("keys left: %v, %v", keys, err)
+			}
+		}
+		if h.DB.Lite() {
+			if found := scan(t, dsn, marks); len(found) > 0 {
+				t.Errorf("left in the files: %v", found)
+			}
+		}
+		h.erase(others.Person)
+		if n := counted(); n != 1 {
+			t.Errorf("a person asks, and is counted: %d", n)
+		}
+	})
+}
+
 // scan returns which canaries lie in any file of the house.
 func scan(t *testing.T, dsn func(string) string, canaries map[string][]byte) (found []string) {
 	t.Helper()
