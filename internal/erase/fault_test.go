@@ -1,12 +1,15 @@
 package erase_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"slices"
 	"testing"
 	"time"
+
+	"pgregory.net/rapid"
 
 	"github.com/tillid/tillid/internal/connect"
 	"github.com/tillid/tillid/internal/connect/desk"
@@ -74,6 +77,66 @@ func TestEveryFaultOfAProcessor(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// However a processor behaves, in any order and for any time: a task is never
+// verified while the processor holds the record, nor by a probe before the moment
+// of effect; once it is honest, the case ends. Property 22 of the erasure
+// reference. Rows: E3.
+func TestAnyOrderOfFaults(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		ctx := t.Context()
+		turn := h.realDesk()
+		modes := []desk.Mode{desk.Honest, desk.Keep, desk.Late, desk.Forget, desk.Down, desk.Broken, desk.Busy}
+		rounds := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			if rounds++; rounds > 15 { // the house grows
+				return
+			}
+			turn(desk.Honest)
+			a := h.add(fmt.Sprintf("p%d@example.dk", rounds), "body", "answer", "desk")
+			h.drain()
+			turn(rapid.SampledFrom(modes).Draw(rt, "at first"))
+			id := h.erase(a.Person)
+			h.drain()
+			for range rapid.IntRange(0, 5).Draw(rt, "changes") {
+				turn(rapid.SampledFrom(modes).Draw(rt, "then"))
+				h.later(time.Duration(rapid.IntRange(1, 300).Draw(rt, "minutes")) * time.Minute)
+				h.truthful(rt, id, turn)
+			}
+			turn(desk.Honest)
+			if err := h.TryAgain(ctx, id); err != nil {
+				rt.Fatal(err)
+			}
+			h.later(desk.PurgeAfter + time.Second)
+			h.later(48 * time.Hour)
+			h.truthful(rt, id, turn)
+			if c := h.state(id); c.Result != erase.Granted {
+				rt.Fatalf("case %s, tasks %v", c.State, h.states(id))
+			}
+		})
+	})
+}
+
+// truthful fails when a case's task is told as verified and the desk still holds its record.
+func (h *house) truthful(rt *rapid.T, id erase.CaseID, turn func(desk.Mode)) {
+	tasks, err := h.Tasks(h.t.Context(), id)
+	if err != nil {
+		rt.Fatal(err)
+	}
+	turn(desk.Honest) // so that it answers
+	for _, task := range tasks {
+		if task.Kind != erase.AtProcessor || task.State != erase.Verified {
+			continue
+		}
+		if task.Record == "" || task.Probed.Before(task.Effective) {
+			rt.Fatalf("task %+v", task)
+		}
+		refs, err := h.Connect.Processors["desk"].Resolve(h.t.Context(), []connect.Identifier{{Kind: connect.Reference, Value: subject.Secret(task.Record)}})
+		if err != nil || len(refs) > 0 {
+			rt.Fatalf("verified, and the desk holds %v, %v", refs, err)
+		}
 	}
 }
 
