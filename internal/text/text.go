@@ -158,6 +158,14 @@ func Country(l Lang, code string) string {
 	return code
 }
 
+// Language returns the name of a language in l: "dansk" or "Danish".
+func Language(l, of Lang) string {
+	if name := display.Languages(language.Make(string(l))).Name(language.Make(string(of))); name != "" {
+		return name
+	}
+	return string(of)
+}
+
 // Bytes returns a size as people read it: "340 KB", "1,2 MB" in Danish.
 func Bytes(l Lang, n int64) string {
 	if n < 1<<20 {

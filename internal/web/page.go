@@ -176,7 +176,8 @@ func funcs(l text.Lang, zone *time.Location) template.FuncMap {
 		},
 		"num":      func(n any) (string, error) { return number(l, n) },
 		"dir":      func(l text.Lang) string { return text.Dir(l) },
-		"language": func(l text.Lang) string { return text.Name(l) },
+		"language": func(l text.Lang) string { return text.Name(l) }, // in itself
+		"spoken":   func(of text.Lang) string { return text.Language(l, of) },
 		"country":  func(code string) string { return text.Country(l, code) },
 		"list":     func(words []string) string { return text.List(l, words) },
 		"asset":    Asset,
