@@ -157,9 +157,11 @@ func (s *Server) Run(ctx context.Context, public, metrics net.Listener) error {
 			}
 		})
 	}
+	s.Log.InfoContext(ctx, "serving", "houses", len(s.Houses), "address", public.Addr().String())
 	var err error
 	select {
 	case <-ctx.Done():
+		s.Log.InfoContext(ctx, "ending: requests that have begun are answered")
 	case err = <-failed:
 	}
 	s.leave(context.WithoutCancel(ctx), entrance, servers)
