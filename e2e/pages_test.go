@@ -33,6 +33,8 @@ var notPages = map[string]string{
 	"/support/agreement/{number}/{file}":   "the agreement as a file: TestPrint",
 	"/privacy/me/data.json":                "a file",
 	"/privacy/me/data.html":                "a file",
+	"/privacy/me/data.zip":                 "a file",
+	"/privacy/me/file/{record}/{file}":     "what somebody attached",
 	"/privacy/thanks/{token}/receipt.json": "a file",
 	"/privacy/certificate/{id}/file":       "a file",
 	"/erasures/{id}/certificate":           "a file",

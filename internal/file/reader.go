@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"mime"
 	"net/http"
-	"strconv"
 
 	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/subject"
+	"github.com/tillid/tillid/internal/web"
 )
 
 // reader reads a file's content at any place, one opened chunk at a time. What fails
@@ -85,24 +84,16 @@ var types = map[string]string{
 	"odt":  "application/vnd.oasis.opendocument.text",
 }
 
-// Serve gives a file out to be saved, never to be shown: it was written by a stranger.
+// MediaType is the file's type as HTTP names it.
+func (f File) MediaType() string { return types[f.Type] }
+
+// Serve gives a file out to be saved.
 func (s *Service) Serve(w http.ResponseWriter, r *http.Request, key *subject.Key, f File) error {
 	content, err := s.Open(r.Context(), key, f)
 	if err != nil {
 		return err
 	}
-	h := w.Header()
-	h.Set("Content-Type", types[f.Type])
-	h.Set("Content-Length", strconv.FormatInt(f.Size, 10))
-	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": f.Name}))
-	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Cache-Control", "no-store")
-	if r.Method == http.MethodHead {
-		return nil
-	}
-	if _, err := io.Copy(w, content); err != nil {
+	if err := web.Attach(w, r, f.Name, f.MediaType(), f.Size, content); err != nil {
 		s.Log.WarnContext(r.Context(), "a file was not sent to its end", "file", f.ID, "err", err)
 	}
 	return nil

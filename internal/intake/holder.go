@@ -3,6 +3,7 @@ package intake
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 
@@ -13,7 +14,10 @@ import (
 	"github.com/tillid/tillid/internal/text"
 )
 
-var _ subject.Holder = (*Service)(nil)
+var (
+	_ subject.Holder = (*Service)(nil)
+	_ subject.Filer  = (*Service)(nil)
+)
 
 // Name is the feature's name in the register of records.
 func (s *Service) Name() string { return holder }
@@ -52,6 +56,7 @@ func (s *Service) Show(ctx context.Context, q db.Queryer, r subject.Record, l te
 	}
 	for _, f := range files {
 		v.Fields = append(v.Fields, c.shownFile(f, l))
+		v.Files = append(v.Files, subject.ShownFile{ID: f.ID, Name: f.Name, MediaType: f.MediaType(), Size: f.Size, SHA256: f.Digest})
 	}
 	past, err := s.history(ctx, c.key)
 	if err != nil {
@@ -69,6 +74,23 @@ func (s *Service) Show(ctx context.Context, q db.Queryer, r subject.Record, l te
 		v.Fields = append(v.Fields, subject.Shown{Label: text.T(l, "intake.view."+h.Kind, "At", when), Value: subject.Secret(words)})
 	}
 	return v, nil
+}
+
+// File gives what its sender attached back to them (subject.Filer).
+func (s *Service) File(ctx context.Context, r subject.Record, id string) (io.ReadSeeker, error) {
+	e, err := getEnquiry(ctx, s.DB, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	_, key, err := s.open(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	f, err := s.Files.Find(ctx, s.DB, key, id)
+	if err != nil {
+		return nil, err
+	}
+	return s.Files.Open(ctx, key, f)
 }
 
 // Apply deletes an enquiry, what happened to it, and its unsent letters. Nothing

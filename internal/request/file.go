@@ -24,17 +24,23 @@ func (s *Service) fileHTML(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	t, err := fileFor(page.Lang, s.Plan().Loc)
+	b, err := s.filePage(page)
 	if err != nil {
 		return err
 	}
-	var b bytes.Buffer
-	if err := t.Execute(&b, page); err != nil {
-		return err
-	}
 	s.attachment(w, "text/html; charset=utf-8", "html")
-	w.Write(b.Bytes())
+	w.Write(b)
 	return nil
+}
+
+func (s *Service) filePage(page dataPage) ([]byte, error) {
+	t, err := fileFor(page.Lang, s.Plan().Loc)
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	err = t.Execute(&b, page)
+	return b.Bytes(), err
 }
 
 // fileFor returns the template of the downloaded page in a language.

@@ -19,6 +19,7 @@ import (
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/db/dbtest"
 	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/file"
 	"github.com/tillid/tillid/internal/intake"
 	"github.com/tillid/tillid/internal/job"
 	"github.com/tillid/tillid/internal/ledger"
@@ -132,6 +133,7 @@ func (h *house) wire(tb testing.TB, data *db.DB, keys *subject.Keys, plan *polic
 	er := &erase.Service{DB: data, Subject: subjects, Keys: keys, Connect: conn, Ledger: l, Plan: current, Now: h.now, Log: log, Controller: "test", House: site}
 	h.Intake = &intake.Service{
 		DB: data, Plan: current, Subjects: subjects, Ledger: l, Mail: letters, House: site, Log: log, Now: h.now, Secret: secret, Hand: conn.Hand,
+		Files: &file.Service{DB: data, Log: log, Now: h.now},
 	}
 	conn.Fields, conn.Consented = h.Intake.Fields, h.Intake.Consented
 	h.Service = &Service{

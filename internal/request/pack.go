@@ -53,6 +53,7 @@ type PackRecord struct {
 	Title      string          `json:"title" doc:"What it is, in words."`
 	Received   time.Time       `json:"received" doc:"When it came, in UTC."`
 	Values     []PackValue     `json:"values" doc:"What it holds."`
+	Files      []PackFile      `json:"files,omitempty" doc:"The files that belong to it; the ZIP file has them, byte for byte."`
 	Purpose    string          `json:"purpose" doc:"Why it is held (Art. 15(1)(a))."`
 	Basis      string          `json:"legal_basis" doc:"Its legal basis, for example 6.1.f."`
 	Rule       string          `json:"retention_rule" doc:"Name of the retention rule."`
@@ -65,6 +66,20 @@ type PackRecord struct {
 
 	purpose string // its id
 }
+
+// PackFile is a file that belongs to a record.
+type PackFile struct {
+	Name   string `json:"name" doc:"Its name, as it was sent."`
+	Type   string `json:"type" doc:"Its media type."`
+	Size   int64  `json:"size" doc:"Its size in bytes."`
+	SHA256 string `json:"sha256" doc:"SHA-256 of its content, hexadecimal."`
+	Path   string `json:"path" doc:"Where it lies in the ZIP file."`
+
+	id string
+}
+
+// At is where a person who is signed in gets the file.
+func (f PackFile) At(record string) string { return "/privacy/me/file/" + record + "/" + f.id }
 
 // PackRecipient is somebody who got a record.
 type PackRecipient struct {
@@ -179,6 +194,9 @@ func (s *Service) held(ctx context.Context, r subject.Record, given []connect.Ha
 		if f.Given {
 			out.Source = text.T(l, "request.source.you")
 		}
+	}
+	for i, f := range v.Files {
+		out.Files = append(out.Files, PackFile{f.Name, f.MediaType, f.Size, f.SHA256, fmt.Sprintf("files/%s/%d-%s", r.ID, i+1, f.Name), f.ID})
 	}
 	paused, err := s.Subjects.Restrictions(ctx, s.DB, []string{r.ID})
 	if err != nil {

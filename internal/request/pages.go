@@ -39,6 +39,8 @@ func (s *Service) PublicRoutes(mux *http.ServeMux) {
 	at("GET /privacy/me/data", s.showData)
 	at("GET /privacy/me/data.json", s.fileJSON)
 	at("GET /privacy/me/data.html", s.fileHTML)
+	at("GET /privacy/me/data.zip", s.fileZIP)
+	at("GET /privacy/me/file/{record}/{file}", s.getFile)
 	at("GET /privacy/me/portable.json", s.filePortable)
 	at("GET /privacy/me/rights", s.showRights)
 	at("POST /privacy/me/rights/{right}", s.postRight)
@@ -244,6 +246,7 @@ type dataPage struct {
 	Visitor bool
 	Contact string
 	File    bool // it is the downloaded file: no buttons
+	ZIP     bool // that file lies beside those it names
 }
 
 type recordView struct {
@@ -284,13 +287,22 @@ func (s *Service) fileJSON(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(pack, "", "  ")
+	return s.writeJSON(w, pack)
+}
+
+func (s *Service) writeJSON(w http.ResponseWriter, pack Pack) error {
+	b, err := packJSON(pack)
 	if err != nil {
 		return err
 	}
 	s.attachment(w, "application/json; charset=utf-8", "json")
-	w.Write(append(b, '\n'))
+	w.Write(b)
 	return nil
+}
+
+func packJSON(pack Pack) ([]byte, error) {
+	b, err := json.MarshalIndent(pack, "", "  ")
+	return append(b, '\n'), err
 }
 
 func (s *Service) attachment(w http.ResponseWriter, kind, ext string) {

@@ -1,7 +1,6 @@
 package request
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 
@@ -34,11 +33,5 @@ func (s *Service) filePortable(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := json.MarshalIndent(pack.portable(s.Plan()), "", "  ")
-	if err != nil {
-		return err
-	}
-	s.attachment(w, "application/json; charset=utf-8", "json")
-	w.Write(append(b, '\n'))
-	return nil
+	return s.writeJSON(w, pack.portable(s.Plan()))
 }

@@ -15,6 +15,8 @@ func schemaOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string", "format": "date-time"}
 	case t.Kind() == reflect.String:
 		return map[string]any{"type": "string"}
+	case t.Kind() == reflect.Int64:
+		return map[string]any{"type": "integer"}
 	case t.Kind() == reflect.Slice:
 		return map[string]any{"type": "array", "items": schemaOf(t.Elem())}
 	case t.Kind() == reflect.Struct:

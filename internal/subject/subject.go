@@ -7,6 +7,7 @@ package subject
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
 	"time"
 
@@ -93,6 +94,21 @@ type Table struct {
 type View struct {
 	Title  string
 	Fields []Shown
+	Files  []ShownFile
+}
+
+// ShownFile is a file of a record; a Filer has its content.
+type ShownFile struct {
+	ID, Name  string
+	MediaType string
+	Size      int64  // bytes
+	SHA256    string // of the content, hexadecimal
+}
+
+// Filer is a Holder whose records have files.
+type Filer interface {
+	// File returns a file's content as it came; a fault when it is gone, or is not given out.
+	File(ctx context.Context, r Record, id string) (io.ReadSeeker, error)
 }
 
 // Shown is one value of a View.

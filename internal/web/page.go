@@ -175,6 +175,7 @@ func funcs(l text.Lang, zone *time.Location) template.FuncMap {
 			return text.Period(l, d.Years, d.Months, d.Weeks, d.Days, d.Hours, d.Minutes)
 		},
 		"num":      func(n any) (string, error) { return number(l, n) },
+		"size":     func(n int64) string { return text.Bytes(l, n) },
 		"dir":      func(l text.Lang) string { return text.Dir(l) },
 		"language": func(l text.Lang) string { return text.Name(l) }, // in itself
 		"spoken":   func(of text.Lang) string { return text.Language(l, of) },
