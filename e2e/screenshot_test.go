@@ -174,6 +174,7 @@ func stage(t *testing.T, d *demo) map[string]shot {
 	staff.post(http.StatusSeeOther, "backoffice", staff.enquiry(v.number(last))+"/close", "drop", "yes", "now", "yes")
 	eventually(t, "the help desk is caught", func() bool { return staff.get("backoffice", "/").page(t).Find("a.figure.broken").Length() > 0 })
 	rights := staff.rights(t)
+	staff.post(http.StatusSeeOther, "backoffice", "/retention/holds", "scope", "record", "target", "R-0000", "reason", "Tvist", "review", time.Now().AddDate(0, 6, 0).Format(time.DateOnly))
 	link := v.link(someone.email)
 	user := staff.get("backoffice", "/users").page(t).Find(`a[href^="/users/"]`).AttrOr("href", "/users")
 	kept := staff.get("backoffice", "/erasures").page(t).Find("td a").First().AttrOr("href", "/erasures")

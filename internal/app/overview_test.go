@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -57,6 +58,11 @@ func TestOverviewCountsDeadlines(t *testing.T) {
 		broken := func(o staff.Overview) staff.Figure { return o.Broken }
 		sees("due", due, "request is to be answered within a week")
 		sees("broken", broken)
+		if seen, err := s.overview(t.Context(), text.EN); err != nil || !slices.ContainsFunc(seen.Alarms, func(a staff.Alarm) bool {
+			return strings.Contains(a.What, "notify by 4 Mar 2026, 09:00") && strings.HasPrefix(a.Path, "/breaches/")
+		}) {
+			t.Errorf("the breach is no alarm: %+v %v", seen.Alarms, err)
+		}
 		now = now.AddDate(0, 0, 3)
 		sees("broken", broken, "request was not answered in time", "breach was not notified within 72 hours")
 		now = now.AddDate(0, 2, 0)

@@ -51,11 +51,8 @@ func (h Hold) Covers(r subject.Record) bool {
 
 // Hold puts a hold in force and returns its id.
 func (s *Service) Hold(ctx context.Context, h Hold) (string, error) {
-	if h.Target == "" || h.Reason == "" || h.Owner == "" {
-		return "", fault.New(fault.Invalid, "A hold needs a reason and somebody who answers for it.").In("erase.hold")
-	}
-	if !h.Review.After(s.Now()) {
-		return "", fault.New(fault.Invalid, "A hold needs a day in the future on which it is reviewed.").In("erase.review")
+	if err := s.fit(h); err != nil {
+		return "", err
 	}
 	h.ID, h.Created = db.NewID(), s.Now()
 	err := s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
@@ -65,6 +62,44 @@ func (s *Service) Hold(ctx context.Context, h Hold) (string, error) {
 		return s.noteHold(ctx, tx, "hold.set", h)
 	})
 	return h.ID, err
+}
+
+func (s *Service) fit(h Hold) error {
+	if h.Target == "" || h.Reason == "" || h.Owner == "" {
+		return fault.New(fault.Invalid, "A hold needs a reason and somebody who answers for it.").In("erase.hold")
+	}
+	if !h.Review.After(s.Now()) {
+		return fault.New(fault.Invalid, "A hold needs a day in the future on which it is reviewed.").In("erase.review")
+	}
+	return nil
+}
+
+// Review says that somebody looked at a hold again and found that it is still needed,
+// why, and when it is looked at next. They answer for it from now on.
+func (s *Service) Review(ctx context.Context, id, reason, owner string, next time.Time) error {
+	return s.DB.Do(ctx, func(ctx context.Context, tx *db.Tx) error {
+		h, ok, err := holdByID(ctx, tx, id)
+		if err != nil {
+			return err
+		}
+		if !ok || !h.Released.IsZero() {
+			return errNoHold()
+		}
+		if h.Owner, h.Review = owner, next; reason != "" {
+			h.Reason = reason
+		}
+		if err := s.fit(h); err != nil {
+			return err
+		}
+		if err := reviewHold(ctx, tx, h); err != nil {
+			return err
+		}
+		return s.noteHold(ctx, tx, "hold.reviewed", h)
+	})
+}
+
+func errNoHold() error {
+	return fault.New(fault.NotFound, "There is no such hold.").In("erase.no_hold")
 }
 
 // Release ends a hold. What waited for it in an open case is deleted now,
@@ -77,7 +112,7 @@ func (s *Service) Release(ctx context.Context, id string) error {
 			return err
 		}
 		if !ok {
-			return fault.New(fault.NotFound, "There is no such hold.").In("erase.no_hold")
+			return errNoHold()
 		}
 		if err := releaseHold(ctx, tx, id, s.Now()); err != nil {
 			return err

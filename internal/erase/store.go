@@ -234,6 +234,13 @@ func releaseHold(ctx context.Context, tx *db.Tx, id string, now time.Time) error
 	return nil
 }
 
+func reviewHold(ctx context.Context, tx *db.Tx, h Hold) error {
+	if _, err := tx.Exec(ctx, `update hold set reason = $2, owner = $3, review_at = $4 where id = $1`, h.ID, h.Reason, h.Owner, at(h.Review)); err != nil {
+		return fmt.Errorf("review hold: %w", err)
+	}
+	return nil
+}
+
 func holdByID(ctx context.Context, q db.Queryer, id string) (Hold, bool, error) {
 	all, err := selectHolds(ctx, q, `where id = $1`, id)
 	if err != nil || len(all) == 0 {

@@ -3,6 +3,7 @@ package retain
 import (
 	"embed"
 	"net/http"
+	"net/url"
 	"strconv"
 	"time"
 
@@ -24,6 +25,7 @@ func (s *Service) StaffRoutes() []web.Route {
 	return []web.Route{
 		{Pattern: "GET /retention", Need: web.StaffRead, Handler: s.page},
 		{Pattern: "POST /retention/holds", Need: web.People, Handler: s.hold},
+		{Pattern: "POST /retention/holds/{id}/review", Need: web.People, Handler: s.review},
 		{Pattern: "POST /retention/holds/{id}/release", Need: web.People, Handler: s.release},
 		{Pattern: "POST /retention/approvals/{id}", Need: web.Policy, Handler: s.decide},
 		{Pattern: "POST /retention/tasks/{record}/done", Need: web.People, Handler: s.done},
@@ -41,6 +43,7 @@ type retentionPage struct {
 	All     int // as many days as "all"
 	Periods []int
 	AsOf    time.Time
+	Now     time.Time
 	Lines   []lineRow
 	Runs    []Run
 	Tasks   []Task
@@ -83,7 +86,8 @@ func daysOf(r *http.Request) int {
 func (s *Service) page(w http.ResponseWriter, r *http.Request) error {
 	ctx := r.Context()
 	p := retentionPage{Frame: s.House.Backoffice(r), Days: daysOf(r), Periods: periods(), All: farthest}
-	p.AsOf = s.Now().AddDate(0, 0, p.Days)
+	p.Now = s.Now()
+	p.AsOf = p.Now.AddDate(0, 0, p.Days)
 	lines, err := s.Forecast(ctx, p.AsOf)
 	if err != nil {
 		return err
@@ -140,10 +144,7 @@ func (s *Service) hold(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	review, err := time.ParseInLocation(time.DateOnly, form.Get("review"), s.Plan().Loc)
-	if err != nil {
-		return fault.New(fault.Invalid, "A hold needs a day in the future on which it is reviewed.").In("erase.review")
-	}
+	review := s.dayIn(form)
 	scope := erase.Scope(form.Get("scope"))
 	if scope != erase.OfRecord && scope != erase.OfPerson && scope != erase.OfPurpose {
 		return fault.New(fault.Invalid, "Choose what the hold is about.").In("retain.scope")
@@ -153,6 +154,28 @@ func (s *Service) hold(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	web.Done(w, r, "/retention", "retain.done.held")
+	return nil
+}
+
+// dayIn is the day in a form on which a hold is looked at; the zero time when it names none.
+func (s *Service) dayIn(form url.Values) time.Time {
+	day, err := time.ParseInLocation(time.DateOnly, form.Get("review"), s.Plan().Loc)
+	if err != nil {
+		return time.Time{}
+	}
+	return day
+}
+
+func (s *Service) review(w http.ResponseWriter, r *http.Request) error {
+	form, err := web.DecodeForm(w, r, 1<<14)
+	if err != nil {
+		return err
+	}
+	err = s.Erase.Review(r.Context(), r.PathValue("id"), form.Get("reason"), web.ViewerOf(r.Context()).User, s.dayIn(form))
+	if err != nil {
+		return err
+	}
+	web.Done(w, r, "/retention", "retain.done.reviewed")
 	return nil
 }
 

@@ -201,6 +201,15 @@ func (s *Service) Health(ctx context.Context) ([]*fault.Error, error) {
 			WithHint("It runs by itself every %s. If this stays, start the program again.", Every).
 			In("retain.stands_still", "Count", int(now.Sub(last.Ended).Minutes())))
 	}
+	holds, err := s.Erase.Holds(ctx, s.DB)
+	if err != nil {
+		return nil, err
+	}
+	holds = slices.DeleteFunc(holds, func(h erase.Hold) bool { return h.Review.After(now) })
+	if len(holds) > 0 {
+		says = append(says, fault.New(fault.Unavailable, "%d holds are to be looked at again.", len(holds)).
+			WithHint("On the page Retention, say that they are still needed, or release them.").In("retain.review", "Count", len(holds)))
+	}
 	waits, err := s.Approvals(ctx)
 	if err != nil {
 		return nil, err

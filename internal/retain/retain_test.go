@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/db/dbtest"
 	"github.com/tillid/tillid/internal/erase"
+	"github.com/tillid/tillid/internal/fault"
 	"github.com/tillid/tillid/internal/ledger"
 	"github.com/tillid/tillid/internal/policy"
 	"github.com/tillid/tillid/internal/subject"
@@ -327,6 +329,75 @@ func TestPage(t *testing.T) {
 		}
 		if w := do("POST", "/retention/tasks/"+paper.ID+"/done", nil); w.Code != http.StatusSeeOther || h.there(paper) {
 			t.Errorf("done: %d", w.Code)
+		}
+	})
+}
+
+// A hold whose day has come is an alarm until somebody looked at it again, and says why it
+// is still needed and until when, or releases it. It keeps what it keeps all the while.
+//
+// Rows: E2.
+func TestHoldIsReviewed(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		months := h.add("a@example.dk", "months")
+		id, err := h.Erase.Hold(t.Context(), erase.Hold{Scope: erase.OfRecord, Target: months.ID, Reason: "dispute", Owner: "u1", Review: h.at.AddDate(0, 6, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		alarmed := func() bool {
+			t.Helper()
+			h.sweep()
+			says, err := h.Health(t.Context())
+			if err != nil || !h.there(months) {
+				t.Fatal("the hold kept nothing", err)
+			}
+			return slices.ContainsFunc(says, func(f *fault.Error) bool { return f.ID == "retain.review" })
+		}
+		if alarmed() {
+			t.Error("an alarm before the day")
+		}
+		h.at = h.at.AddDate(0, 6, 1)
+		if !alarmed() {
+			t.Error("no alarm when the day has passed")
+		}
+		mux := http.NewServeMux()
+		for _, r := range h.StaffRoutes() {
+			mux.Handle(r.Pattern, web.Wrap(h.Log, r.Handler))
+		}
+		review := func(id, reason, day string) int {
+			form := url.Values{"reason": {reason}, "review": {day}}
+			req := httptest.NewRequestWithContext(web.WithViewer(t.Context(), web.Viewer{User: "u2", Staff: true}), "POST", "/retention/holds/"+id+"/review", strings.NewReader(form.Encode()))
+			req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+			w := httptest.NewRecorder()
+			mux.ServeHTTP(w, req)
+			return w.Code
+		}
+		for _, bad := range [][2]string{{id, "2020-01-01"}, {id, ""}, {"nothing", "2099-01-01"}} {
+			if code := review(bad[0], "still", bad[1]); code/100 != 4 {
+				t.Errorf("%q: %d", bad, code)
+			}
+		}
+		if !alarmed() {
+			t.Error("what was refused ended the alarm")
+		}
+		if code := review(id, "the court has not decided", h.at.AddDate(0, 3, 0).Format(time.DateOnly)); code != http.StatusSeeOther {
+			t.Fatalf("review: %d", code)
+		}
+		if holds, err := h.Erase.Holds(t.Context(), h.DB); err != nil || len(holds) != 1 || holds[0].Owner != "u2" || holds[0].Reason != "the court has not decided" {
+			t.Errorf("%+v %v", holds, err)
+		}
+		if alarmed() {
+			t.Error("an alarm after somebody looked")
+		}
+		if err := h.Erase.Release(t.Context(), id); err != nil {
+			t.Fatal(err)
+		}
+		if code := review(id, "again", "2099-01-01"); code != http.StatusNotFound {
+			t.Errorf("a hold that was released: %d", code)
+		}
+		h.sweep()
+		if h.there(months) {
+			t.Error("what waited for the hold is still there")
 		}
 	})
 }
