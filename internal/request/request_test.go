@@ -11,6 +11,7 @@ import (
 
 	"github.com/jba/templatecheck"
 
+	"github.com/tillid/tillid/internal/db"
 	"github.com/tillid/tillid/internal/erase"
 	"github.com/tillid/tillid/internal/subject"
 	"github.com/tillid/tillid/internal/text"
@@ -110,6 +111,23 @@ func TestSettle(t *testing.T) {
 			left, err := selectRequests(t.Context(), h.DB, `where state = 'executing'`)
 			if err != nil || (len(left) == 1) != (state == erase.Open) {
 				t.Errorf("case %s: %d run, %v", state, len(left), err)
+			}
+		}
+	})
+}
+
+// The page of an erasure says "deleted everywhere" only when that was seen.
+func TestErasedSaysNoMore(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.write(t, address, "første")
+		b := h.in(t, address)
+		to := b.post("/privacy/me/erase", "what", "all").Header().Get("Location")
+		for result, says := range map[string]bool{erase.Granted: true, erase.Partly: false} {
+			if _, err := h.DB.Exec(t.Context(), `update erasure_case set state = 'closed', result = $1, closed_at = $2`, result, db.Time{Time: h.now()}); err != nil {
+				t.Fatal(err)
+			}
+			if page := h.browser().get(to).Body.String(); strings.Contains(page, "Slettet overalt") != says || strings.Contains(page, "Alt er slettet") != says {
+				t.Errorf("%s: %s", result, page)
 			}
 		}
 	})
